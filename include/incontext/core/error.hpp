@@ -1,0 +1,76 @@
+#pragma once
+/// \file
+/// Errors: each says which value, what was expected, and where. With exceptions off they print and abort.
+
+#include "incontext/core/config.hpp"
+
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#if defined(INCONTEXT_NO_EXCEPTIONS)
+#include <cstdio>
+#include <cstdlib>
+#endif
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// The base of every error that the library reports.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// A setting that makes no sense: zero heads, a negative noise, a weight above one.
+class ConfigurationError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Operands whose shapes do not fit.
+class ShapeError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A file that cannot be read, cannot be written, or is not what it should be.
+class FileError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A loss or a gradient that is no longer finite.
+class NonFiniteError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Joins its arguments into one string, as a stream would print them.
+template <class... Parts>
+[[nodiscard]] std::string text(const Parts&... parts) {
+  std::ostringstream stream;
+  (stream << ... << parts);
+  return stream.str();
+}
+
+/// Reports an error: throws `Type`, or prints and aborts where exceptions are off.
+template <class Type>
+[[noreturn]] inline void raise(const std::string& message) {
+#if defined(INCONTEXT_NO_EXCEPTIONS)
+  std::fprintf(stderr, "incontext: %s\n", message.c_str());
+  std::abort();
+#else
+  throw Type(message);
+#endif
+}
+
+/// Raises a `Type` made of the remaining arguments unless `condition` holds. The parts are only joined on failure.
+template <class Type = ConfigurationError, class... Parts>
+inline void require(bool condition, const Parts&... parts) {
+  if (!condition) [[unlikely]] {
+    raise<Type>(text(parts...));
+  }
+}
+
+INCONTEXT_NAMESPACE_END

@@ -1,0 +1,189 @@
+#pragma once
+/// \file
+/// Executors run the shards of a piece of work. How work is cut never depends on how many workers there are, and
+/// results are reduced in shard order: so the number of workers never changes a bit.
+
+#include "incontext/core/config.hpp"
+#include "incontext/core/error.hpp"
+
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// A non-owning reference to a callable that takes the number of a shard. Never allocates.
+class ShardFunction {
+ public:
+  template <class Callable>
+  requires(!std::is_same_v<std::remove_cvref_t<Callable>, ShardFunction> && std::is_invocable_v<Callable&, Index>)
+      ShardFunction(Callable& callable)
+      : object_(const_cast<void*>(static_cast<const void*>(&callable))),
+        invoke_([](void* object, Index shard) { (*static_cast<Callable*>(object))(shard); }) {}
+  void operator()(Index shard) const { invoke_(object_, shard); }
+
+ private:
+  void* object_;
+  void (*invoke_)(void*, Index);
+};
+
+/// Something that calls `work(shard)` once for every shard in [0, shards), in any order, on any thread, and returns
+/// when all are done. A user's own thread pool becomes an executor by this one member.
+template <class Type>
+concept Executor = requires(Type& executor, Index shards, ShardFunction work) {
+  {executor.run(shards, work)};
+};
+
+/// Runs the shards one after the other on the calling thread.
+struct SerialExecutor {
+  void run(Index shards, ShardFunction work) {
+    for (Index shard = 0; shard < shards; ++shard) {
+      work(shard);
+    }
+  }
+};
+
+#if defined(_OPENMP)
+/// Runs the shards on OpenMP's threads. Present where the consumer compiles with OpenMP.
+struct OpenMpExecutor {
+  void run(Index shards, ShardFunction work) {
+    std::exception_ptr failure;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (Index shard = 0; shard < shards; ++shard) {
+#if defined(INCONTEXT_NO_EXCEPTIONS)
+      work(shard);
+#else
+      try {
+        work(shard);
+      } catch (...) {
+#pragma omp critical(incontext_executor)
+        failure = std::current_exception();
+      }
+#endif
+    }
+    if (failure) {
+      std::rethrow_exception(failure);
+    }
+  }
+};
+#endif
+
+/// Runs the shards on a pool of threads that lives as long as the executor; the caller's thread is one of them.
+class ThreadExecutor {
+ public:
+  /// \throws ConfigurationError if threads < 1
+  explicit ThreadExecutor(Index threads) {
+    require(threads >= 1, "ThreadExecutor: ", threads, " threads, expected at least 1");
+    for (Index worker = 1; worker < threads; ++worker) {
+      workers_.emplace_back([this] { serve(); });
+    }
+  }
+  ThreadExecutor(const ThreadExecutor&) = delete;
+  ThreadExecutor& operator=(const ThreadExecutor&) = delete;
+  ~ThreadExecutor() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& worker : workers_) {
+      worker.join();
+    }
+  }
+
+  void run(Index shards, ShardFunction work) {
+    {
+      const std::lock_guard lock(mutex_);
+      work_ = &work;
+      next_ = 0;
+      shards_ = shards;
+      unfinished_ = shards;
+      failure_ = nullptr;
+    }
+    wake_.notify_all();
+    std::unique_lock lock(mutex_);
+    work_through(lock);
+    done_.wait(lock, [this] { return unfinished_ == 0; });
+    work_ = nullptr;
+    if (failure_) {
+      std::rethrow_exception(std::exchange(failure_, nullptr));
+    }
+  }
+
+ private:
+  void serve() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [this] { return stopping_ || (work_ != nullptr && next_ < shards_); });
+      if (stopping_) {
+        return;
+      }
+      work_through(lock);
+    }
+  }
+
+  // Takes shards until none is left. `lock` is held on entry and on return.
+  void work_through(std::unique_lock<std::mutex>& lock) {
+    while (work_ != nullptr && next_ < shards_) {
+      const Index shard = next_++;
+      const ShardFunction& work = *work_;
+      lock.unlock();
+      std::exception_ptr failure;
+#if defined(INCONTEXT_NO_EXCEPTIONS)
+      work(shard);
+#else
+      try {
+        work(shard);
+      } catch (...) {
+        failure = std::current_exception();
+      }
+#endif
+      lock.lock();
+      if (failure) {
+        failure_ = failure;
+      }
+      if (--unfinished_ == 0) {
+        done_.notify_all();
+      }
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable done_;
+  const ShardFunction* work_ = nullptr;
+  Index next_ = 0;
+  Index shards_ = 0;
+  Index unfinished_ = 0;
+  bool stopping_ = false;
+  std::exception_ptr failure_;
+  std::vector<std::thread> workers_;
+};
+
+/// A non-owning reference to any executor: what stages and models take. Default: serial.
+class ExecutorReference {
+ public:
+  ExecutorReference() : ExecutorReference(serial()) {}
+  template <Executor Type>
+  requires(!std::is_same_v<std::remove_cvref_t<Type>, ExecutorReference>) ExecutorReference(Type& executor)
+      : object_(&executor),
+        run_([](void* object, Index shards, ShardFunction work) { static_cast<Type*>(object)->run(shards, work); }) {}
+  template <class Work>
+  void run(Index shards, Work&& work) const {
+    run_(object_, shards, ShardFunction(work));
+  }
+
+ private:
+  static SerialExecutor& serial() {
+    static SerialExecutor executor;
+    return executor;
+  }
+  void* object_;
+  void (*run_)(void*, Index, ShardFunction);
+};
+
+INCONTEXT_NAMESPACE_END

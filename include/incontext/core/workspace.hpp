@@ -1,0 +1,61 @@
+#pragma once
+/// \file
+/// Scratch memory that is allocated once and handed out again every step, so that a warm step allocates nothing.
+
+#include "incontext/core/config.hpp"
+#include "incontext/core/matrix.hpp"
+
+#include <algorithm>
+#include <deque>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// Hands out views of cache-line-aligned memory until `reset`. Views stay valid until then: growing adds a chunk and
+/// moves nothing. After the first pass over the same shapes it allocates no more.
+template <class Scalar>
+class Workspace {
+ public:
+  /// An uninitialised [rows, columns] matrix.
+  [[nodiscard]] MatrixView<Scalar> take(Index rows, Index columns) {
+    const Index wanted = (rows * columns + granule - 1) / granule * granule;
+    while (current_ < chunks_.size() && used_ + wanted > static_cast<Index>(chunks_[current_].size())) {
+      ++current_;
+      used_ = 0;
+    }
+    if (current_ == chunks_.size()) {
+      chunks_.emplace_back(static_cast<std::size_t>((std::max)(wanted, smallest_chunk)));
+      used_ = 0;
+    }
+    Scalar* first = chunks_[current_].data() + used_;
+    used_ += wanted;
+    return {first, rows, columns};
+  }
+
+  /// A [rows, columns] matrix of zeros.
+  [[nodiscard]] MatrixView<Scalar> take_zeros(Index rows, Index columns) {
+    const MatrixView<Scalar> view = take(rows, columns);
+    std::fill(view.data, view.data + rows * columns, Scalar{});
+    return view;
+  }
+
+  /// Takes every view back; the memory is kept.
+  void reset() { current_ = 0, used_ = 0; }
+
+  /// The memory held, in bytes.
+  [[nodiscard]] Index bytes() const {
+    Index total = 0;
+    for (const auto& chunk : chunks_) {
+      total += static_cast<Index>(chunk.size() * sizeof(Scalar));
+    }
+    return total;
+  }
+
+ private:
+  static constexpr Index granule = 16;
+  static constexpr Index smallest_chunk = Index{1} << 16;
+  std::deque<AlignedVector<Scalar>> chunks_;
+  std::size_t current_ = 0;
+  Index used_ = 0;
+};
+
+INCONTEXT_NAMESPACE_END

@@ -1,0 +1,82 @@
+#pragma once
+/// \file
+/// A batch of in-context regression prompts: what tasks sample, maps transform, and predictors read.
+
+#include "incontext/core/config.hpp"
+#include "incontext/core/error.hpp"
+#include "incontext/core/key.hpp"
+#include "incontext/core/matrix.hpp"
+
+#include <concepts>
+#include <utility>
+#include <vector>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// `count` prompts of `points` points each. At point k of a prompt a predictor has read the exemplars
+/// (x_0, y_0), ..., (x_{k-1}, y_{k-1}) and predicts y_k from x_k: so one prompt is a query after 0, 1, ...,
+/// points - 1 exemplars at once.
+struct Prompts {
+  Index count = 0;      ///< number of prompts
+  Index points = 0;     ///< points in each prompt
+  Index dimension = 0;  ///< coordinates of an input x
+
+  RowMatrix<double> inputs;   ///< [count * points, dimension]: row i * points + k is x_k of prompt i
+  RowMatrix<double> labels;   ///< [count, points]: what the learner reads, noise included
+  RowMatrix<double> targets;  ///< [count, points]: the same without noise
+  std::vector<int> tokens;    ///< [count * prefix]: discrete instruction tokens in front of every prompt
+  Index prefix = 0;           ///< number of instruction tokens in front of every prompt
+  /// The stream that the batch was drawn from, for maps that choose at random: they fold their own name into it.
+  Key key;
+
+  Prompts() = default;
+  /// Zeros of the given shape.
+  Prompts(Index prompt_count, Index point_count, Index input_dimension)
+      : count(prompt_count),
+        points(point_count),
+        dimension(input_dimension),
+        inputs(RowMatrix<double>::Zero(prompt_count * point_count, input_dimension)),
+        labels(RowMatrix<double>::Zero(prompt_count, point_count)),
+        targets(RowMatrix<double>::Zero(prompt_count, point_count)) {}
+
+  /// The inputs of one prompt, [points, dimension].
+  [[nodiscard]] auto inputs_of(Index prompt) const { return inputs.middleRows(prompt * points, points); }
+  [[nodiscard]] auto inputs_of(Index prompt) { return inputs.middleRows(prompt * points, points); }
+
+  /// The prompts [first, first + number), key included.
+  /// \throws ShapeError if the range reaches beyond the batch
+  [[nodiscard]] Prompts slice(Index first, Index number) const {
+    require<ShapeError>(first >= 0 && number >= 0 && first + number <= count, "Prompts::slice: prompts [", first, ", ",
+                        first + number, ") of ", count);
+    Prompts part(number, points, dimension);
+    part.inputs = inputs.middleRows(first * points, number * points);
+    part.labels = labels.middleRows(first, number);
+    part.targets = targets.middleRows(first, number);
+    part.prefix = prefix;
+    part.tokens.assign(tokens.begin() + first * prefix, tokens.begin() + (first + number) * prefix);
+    part.key = key;
+    return part;
+  }
+
+  /// The first `number` points of every prompt. \throws ShapeError if number is not in [0, points]
+  [[nodiscard]] Prompts first_points(Index number) const {
+    require<ShapeError>(number >= 0 && number <= points, "Prompts::first_points: ", number, " of ", points, " points");
+    Prompts part(count, number, dimension);
+    for (Index prompt = 0; prompt < count; ++prompt) {
+      part.inputs_of(prompt) = inputs_of(prompt).topRows(number);
+    }
+    part.labels = labels.leftCols(number);
+    part.targets = targets.leftCols(number);
+    part.prefix = prefix;
+    part.tokens = tokens;
+    part.key = key;
+    return part;
+  }
+
+  bool operator==(const Prompts&) const = default;
+};
+
+/// A prediction for every point of every prompt, [count, points]; the entry at k rests on k exemplars.
+using Predictions = RowMatrix<double>;
+
+INCONTEXT_NAMESPACE_END
