@@ -4,6 +4,18 @@
 
 #include "incontext/core/version.hpp"
 
+// GCC 12 takes the deliberately undefined operands of its own AVX-512 intrinsics for a mistake (GCC bug 105593). The
+// diagnostics point into this header, so they are silenced where it is first read.
+#if defined(__GNUC__) && !defined(__clang__) && defined(__AVX512F__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+#endif
+
+#include <Eigen/Core>
+
 #include <cstddef>
 
 #if defined(__FAST_MATH__) && !defined(INCONTEXT_ALLOW_FAST_MATH)
@@ -30,12 +42,9 @@ Compile without it, or define INCONTEXT_ALLOW_FAST_MATH to accept results that d
 #define INCONTEXT_INSTRUCTION_SET baseline
 #endif
 
-/// Eigen pads and aligns by the instruction set unless the user overrides it: the override becomes part of the name.
-#if defined(EIGEN_MAX_ALIGN_BYTES)
+/// What Eigen aligns by becomes part of the name. Eigen defines this macro itself where the user does not, so it is
+/// read after Eigen: otherwise the name would depend on which header a translation unit includes first.
 #define INCONTEXT_ALIGNMENT EIGEN_MAX_ALIGN_BYTES
-#else
-#define INCONTEXT_ALIGNMENT default
-#endif
 
 #define INCONTEXT_PASTE_(major, minor, patch, set, alignment) v##major##_##minor##_##patch##_##set##_align_##alignment
 #define INCONTEXT_PASTE(major, minor, patch, set, alignment) INCONTEXT_PASTE_(major, minor, patch, set, alignment)

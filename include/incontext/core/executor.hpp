@@ -31,6 +31,43 @@ class ShardFunction {
   void (*invoke_)(void*, Index);
 };
 
+namespace detail {
+
+/// Keeps the error of the lowest shard that failed, so that the error does not depend on timing either.
+class FirstFailure {
+ public:
+  /// Runs one shard and keeps what it throws. Not thread-safe on its own: call `keep` under a lock.
+  static std::exception_ptr attempt(ShardFunction work, Index shard) {
+#if defined(INCONTEXT_NO_EXCEPTIONS)
+    work(shard);
+#else
+    try {
+      work(shard);
+    } catch (...) {
+      return std::current_exception();
+    }
+#endif
+    return nullptr;
+  }
+  void keep(std::exception_ptr failure, Index shard) {
+    if (failure && (!failure_ || shard < shard_)) {
+      failure_ = std::move(failure);
+      shard_ = shard;
+    }
+  }
+  void rethrow() {
+    if (failure_) {
+      std::rethrow_exception(std::exchange(failure_, nullptr));
+    }
+  }
+
+ private:
+  std::exception_ptr failure_;
+  Index shard_ = 0;
+};
+
+}  // namespace detail
+
 /// Something that calls `work(shard)` once for every shard in [0, shards), in any order, on any thread, and returns
 /// when all are done. A user's own thread pool becomes an executor by this one member.
 template <class Type>
@@ -51,28 +88,20 @@ struct SerialExecutor {
 /// Runs the shards on OpenMP's threads. Present where the consumer compiles with OpenMP.
 struct OpenMpExecutor {
   void run(Index shards, ShardFunction work) {
-    std::exception_ptr failure;
+    detail::FirstFailure failure;
 #pragma omp parallel for schedule(dynamic, 1)
     for (Index shard = 0; shard < shards; ++shard) {
-#if defined(INCONTEXT_NO_EXCEPTIONS)
-      work(shard);
-#else
-      try {
-        work(shard);
-      } catch (...) {
+      std::exception_ptr attempt = detail::FirstFailure::attempt(work, shard);
 #pragma omp critical(incontext_executor)
-        failure = std::current_exception();
-      }
-#endif
+      failure.keep(std::move(attempt), shard);
     }
-    if (failure) {
-      std::rethrow_exception(failure);
-    }
+    failure.rethrow();
   }
 };
 #endif
 
-/// Runs the shards on a pool of threads that lives as long as the executor; the caller's thread is one of them.
+/// Runs the shards on a pool of threads that lives as long as the executor; the caller's thread is one of them. One
+/// `run` at a time: shards do not call `run` of the executor that runs them.
 class ThreadExecutor {
  public:
   /// \throws ConfigurationError if threads < 1
@@ -102,16 +131,13 @@ class ThreadExecutor {
       next_ = 0;
       shards_ = shards;
       unfinished_ = shards;
-      failure_ = nullptr;
     }
     wake_.notify_all();
     std::unique_lock lock(mutex_);
     work_through(lock);
     done_.wait(lock, [this] { return unfinished_ == 0; });
     work_ = nullptr;
-    if (failure_) {
-      std::rethrow_exception(std::exchange(failure_, nullptr));
-    }
+    failure_.rethrow();
   }
 
  private:
@@ -132,20 +158,9 @@ class ThreadExecutor {
       const Index shard = next_++;
       const ShardFunction& work = *work_;
       lock.unlock();
-      std::exception_ptr failure;
-#if defined(INCONTEXT_NO_EXCEPTIONS)
-      work(shard);
-#else
-      try {
-        work(shard);
-      } catch (...) {
-        failure = std::current_exception();
-      }
-#endif
+      std::exception_ptr failure = detail::FirstFailure::attempt(work, shard);
       lock.lock();
-      if (failure) {
-        failure_ = failure;
-      }
+      failure_.keep(std::move(failure), shard);
       if (--unfinished_ == 0) {
         done_.notify_all();
       }
@@ -160,7 +175,7 @@ class ThreadExecutor {
   Index shards_ = 0;
   Index unfinished_ = 0;
   bool stopping_ = false;
-  std::exception_ptr failure_;
+  detail::FirstFailure failure_;
   std::vector<std::thread> workers_;
 };
 

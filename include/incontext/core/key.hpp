@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -100,7 +101,7 @@ class Stream {
   /// Uniform on [0, 1), a multiple of 2^-53.
   constexpr double uniform() { return static_cast<double>(bits() >> 11U) * 0x1.0p-53; }
 
-  /// Uniform on [low, high).
+  /// Uniform from low to high, both finite; high itself only by rounding.
   constexpr double uniform(double low, double high) { return low + (high - low) * uniform(); }
 
   /// Standard normal (Box and Muller 1958), two to a block of bits.

@@ -38,6 +38,15 @@ class Workspace {
     return view;
   }
 
+  /// A place to `release` to.
+  struct Mark {
+    std::size_t chunk = 0;
+    Index used = 0;
+  };
+  [[nodiscard]] Mark mark() const { return {current_, used_}; }
+  /// Takes back every view handed out since the mark.
+  void release(Mark mark) { current_ = mark.chunk, used_ = mark.used; }
+
   /// Takes every view back; the memory is kept.
   void reset() { current_ = 0, used_ = 0; }
 

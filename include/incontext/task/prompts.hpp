@@ -43,7 +43,8 @@ struct Prompts {
   [[nodiscard]] auto inputs_of(Index prompt) const { return inputs.middleRows(prompt * points, points); }
   [[nodiscard]] auto inputs_of(Index prompt) { return inputs.middleRows(prompt * points, points); }
 
-  /// The prompts [first, first + number), key included.
+  /// The prompts [first, first + number). The batch's key comes along: maps that choose at random count from it, so
+  /// they belong before the slice.
   /// \throws ShapeError if the range reaches beyond the batch
   [[nodiscard]] Prompts slice(Index first, Index number) const {
     require<ShapeError>(first >= 0 && number >= 0 && first + number <= count, "Prompts::slice: prompts [", first, ", ",

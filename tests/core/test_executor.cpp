@@ -1,0 +1,211 @@
+#include "incontext/core/executor.hpp"
+
+#include "allocation_counter.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+using incontext::ConfigurationError;
+using incontext::Executor;
+using incontext::ExecutorReference;
+using incontext::Index;
+using incontext::SerialExecutor;
+using incontext::ShardFunction;
+using incontext::ThreadExecutor;
+
+namespace {
+
+// A user's own executor: the last shard first, each on a thread of its own.
+struct BackwardsExecutor {
+  void run(Index shards, ShardFunction work) {
+    for (Index shard = shards - 1; shard >= 0; --shard) {
+      std::thread([&] { work(shard); }).join();
+    }
+  }
+};
+
+struct NoExecutor {
+  void run(Index shards);
+};
+
+static_assert(Executor<SerialExecutor>);
+static_assert(Executor<ThreadExecutor>);
+static_assert(Executor<BackwardsExecutor>);
+static_assert(Executor<ExecutorReference>);
+static_assert(!Executor<NoExecutor>);
+static_assert(!Executor<int>);
+
+// Calls `check` with a reference to every executor there is.
+template <class Check>
+void with_every_executor(Check check) {
+  SerialExecutor serial;
+  check("serial", ExecutorReference(serial));
+  check("default", ExecutorReference());
+  BackwardsExecutor backwards;
+  check("a user's own", ExecutorReference(backwards));
+  for (const Index threads : {1, 2, 3, 4, 8}) {
+    ThreadExecutor pool(threads);
+    check("threads: " + std::to_string(threads), ExecutorReference(pool));
+  }
+#if defined(_OPENMP)
+  static_assert(Executor<incontext::OpenMpExecutor>);
+  incontext::OpenMpExecutor openmp;
+  check("OpenMP", ExecutorReference(openmp));
+#endif
+}
+
+// A sum whose rounding depends on the order of its terms: partial sums by shard, added in shard order.
+double sharded_sum(const ExecutorReference& executor) {
+  constexpr Index shards = 16;
+  std::vector<double> partial(shards, 0.0);
+  executor.run(shards, [&](Index shard) {
+    double sum = 0.0;
+    for (Index term = 0; term < 1000; ++term) {
+      sum += std::sin(static_cast<double>(1000 * shard + term)) * std::exp(static_cast<double>(term % 37) - 18.0);
+    }
+    partial[static_cast<std::size_t>(shard)] = sum;
+  });
+  double total = 0.0;
+  for (const double sum : partial) {
+    total += sum;
+  }
+  return total;
+}
+
+}  // namespace
+
+TEST_CASE("every shard is run exactly once") {
+  with_every_executor([](const std::string& name, const ExecutorReference& executor) {
+    CAPTURE(name);
+    for (const Index shards : {0, 1, 2, 7, 16, 100}) {
+      CAPTURE(shards);
+      std::vector<std::atomic<int>> runs(static_cast<std::size_t>(shards));
+      executor.run(shards, [&](Index shard) { ++runs[static_cast<std::size_t>(shard)]; });
+      CHECK(std::all_of(runs.begin(), runs.end(), [](const std::atomic<int>& count) { return count == 1; }));
+    }
+  });
+}
+
+TEST_CASE("an executor is reusable, and what the shards wrote is visible when run returns") {
+  with_every_executor([](const std::string& name, const ExecutorReference& executor) {
+    CAPTURE(name);
+    // Plain memory, many short rounds: a missing barrier shows here, and under the thread sanitiser.
+    std::vector<int> counts(5, 0);
+    bool complete = true;
+    for (int round = 1; round <= 100; ++round) {
+      executor.run(5, [&](Index shard) { ++counts[static_cast<std::size_t>(shard)]; });
+      complete = complete && std::all_of(counts.begin(), counts.end(), [&](int count) { return count == round; });
+    }
+    CHECK(complete);
+  });
+}
+
+TEST_CASE("law 7: the number of worker threads never changes a bit of any result") {
+  SerialExecutor serial;
+  const double expected = sharded_sum(ExecutorReference(serial));
+  for (Index threads = 1; threads <= 8; ++threads) {
+    ThreadExecutor pool(threads);
+    for (int repetition = 0; repetition < 3; ++repetition) {
+      CHECK(sharded_sum(ExecutorReference(pool)) == expected);
+    }
+  }
+  with_every_executor([&](const std::string& name, const ExecutorReference& executor) {
+    CAPTURE(name);
+    CHECK(sharded_sum(executor) == expected);
+  });
+}
+
+TEST_CASE("a pool works on as many threads as it was given") {
+  // Each shard waits until all have begun, which needs one thread for each.
+  constexpr int threads = 4;
+  ThreadExecutor pool(threads);
+  std::atomic<int> begun{0};
+  std::vector<std::thread::id> identities(threads);
+  ExecutorReference(pool).run(threads, [&](Index shard) {
+    identities[static_cast<std::size_t>(shard)] = std::this_thread::get_id();
+    ++begun;
+    while (begun < threads) {
+      std::this_thread::yield();
+    }
+  });
+  const std::set<std::thread::id> distinct(identities.begin(), identities.end());
+  CHECK(distinct.size() == threads);
+  CHECK(distinct.count(std::this_thread::get_id()) == 1);  // the caller is one of them
+}
+
+TEST_CASE("the error of a shard reaches the caller, and the executor goes on") {
+  SerialExecutor serial;
+  ThreadExecutor single(1);
+  ThreadExecutor pool(4);
+  std::vector<ExecutorReference> executors = {ExecutorReference(serial), ExecutorReference(single),
+                                              ExecutorReference(pool)};
+#if defined(_OPENMP)
+  incontext::OpenMpExecutor openmp;
+  executors.emplace_back(openmp);
+#endif
+  for (const ExecutorReference& executor : executors) {
+    for (const Index failing : {0, 3, 7}) {
+      CHECK_THROWS_WITH_AS(
+          executor.run(
+              8,
+              [&](Index shard) { incontext::require<incontext::NonFiniteError>(shard != failing, "shard ", shard); }),
+          ("shard " + std::to_string(failing)).c_str(), incontext::NonFiniteError);
+      std::atomic<int> runs{0};
+      executor.run(8, [&](Index) { ++runs; });
+      CHECK(runs == 8);
+    }
+    // All shards failing at once is still one error, of a foreign type too.
+    CHECK_THROWS_AS(executor.run(8, [](Index) { throw std::out_of_range("all"); }), std::out_of_range);
+  }
+}
+
+TEST_CASE("a pool needs a thread") {
+  CHECK_THROWS_WITH_AS(ThreadExecutor(0), "ThreadExecutor: 0 threads, expected at least 1", ConfigurationError);
+  CHECK_THROWS_WITH_AS(ThreadExecutor(-2), "ThreadExecutor: -2 threads, expected at least 1", ConfigurationError);
+}
+
+TEST_CASE("pools start and stop, used or not") {
+  for (int repetition = 0; repetition < 20; ++repetition) {
+    ThreadExecutor idle(3);
+    ThreadExecutor used(3);
+    std::atomic<int> runs{0};
+    ExecutorReference(used).run(3, [&](Index) { ++runs; });
+    CHECK(runs == 3);
+  }
+}
+
+TEST_CASE("references to executors and to work are light: running allocates nothing") {
+  ThreadExecutor pool(2);
+  SerialExecutor serial;
+  for (const ExecutorReference& executor : {ExecutorReference(serial), ExecutorReference(pool)}) {
+    std::vector<double> sums(16, 0.0);
+    const auto work = [&](Index shard) { sums[static_cast<std::size_t>(shard)] += 1.0; };
+    executor.run(16, work);
+    CHECK(incontext_test::allocations_of([&] { executor.run(16, work); }) == 0);
+    CHECK(std::all_of(sums.begin(), sums.end(), [](double sum) { return sum == 2.0; }));
+  }
+}
+
+TEST_CASE("a reference runs the executor it refers to, copies included") {
+  struct CountingExecutor {
+    int rounds = 0;
+    void run(Index shards, ShardFunction work) {
+      ++rounds;
+      SerialExecutor().run(shards, work);
+    }
+  };
+  CountingExecutor counting;
+  const ExecutorReference reference(counting);
+  const ExecutorReference copy = reference;
+  reference.run(1, [](Index) {});
+  copy.run(1, [](Index) {});
+  CHECK(counting.rounds == 2);
+}
