@@ -1,0 +1,42 @@
+#pragma once
+/// \file
+/// A task seen through a prompt map: `task | map`.
+
+#include "incontext/map/map.hpp"
+#include "incontext/task/task.hpp"
+
+#include <utility>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// The prompts of `Inner`, each batch mapped by `Map`.
+template <Task Inner, PromptMap Map>
+class MappedTask {
+ public:
+  MappedTask(Inner task, Map map) : task_(std::move(task)), map_(std::move(map)) {}
+
+  [[nodiscard]] Prompts sample(Key key, Index count) const { return map_.apply(task_.sample(key, count)); }
+
+  /// The extent of the inner task.
+  [[nodiscard]] Extent extent() const requires RestrictableTask<Inner> { return task_.extent(); }
+
+  /// The restricted inner task, mapped. The coordinates that the restriction sets to zero are those before the map.
+  [[nodiscard]] auto restricted(Extent extent) const requires RestrictableTask<Inner> {
+    return MappedTask<decltype(task_.restricted(extent)), Map>(task_.restricted(extent), map_);
+  }
+
+  [[nodiscard]] const Inner& inner() const { return task_; }
+  [[nodiscard]] const Map& map() const { return map_; }
+
+ private:
+  Inner task_;
+  Map map_;
+};
+
+/// The task whose prompts are those of `task`, mapped by `map`.
+template <Task Inner, PromptMap Map>
+[[nodiscard]] MappedTask<Inner, Map> operator|(Inner task, Map map) {
+  return MappedTask<Inner, Map>(std::move(task), std::move(map));
+}
+
+INCONTEXT_NAMESPACE_END

@@ -1,0 +1,82 @@
+#pragma once
+/// \file
+/// Inputs turned by an orthogonal matrix, which leaves the standard normal distribution as it is.
+
+#include "incontext/map/map.hpp"
+#include "incontext/task/multiply_inputs.hpp"
+
+#include <Eigen/QR>
+
+#include <limits>
+#include <utility>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// Replaces every input x by Q x, with Q orthogonal: a rotation, or a rotation and a reflection. Labels stay, so the
+/// weights of the mapped prompt are Q w, and predictions need no inverse. Inverting the inputs is exact up to rounding.
+class RotateInputs {
+ public:
+  /// \param rotation Q, [dimension, dimension]
+  /// \throws ShapeError if Q is not square
+  /// \throws ConfigurationError if an entry of Q Q' - I exceeds 64 dimension epsilon, or Q is empty or not finite
+  explicit RotateInputs(RowMatrix<double> rotation) : rotation_(std::move(rotation)) {
+    const Index dimension = rotation_.rows();
+    require<ShapeError>(rotation_.cols() == dimension, "RotateInputs: the matrix is [", dimension, ", ",
+                        rotation_.cols(), "], expected a square one");
+    require(dimension >= 1, "RotateInputs: dimension is ", dimension, ", expected at least 1");
+    // A row product of unit vectors carries at most dimension roundings; the rest is room for how Q was computed.
+    const double allowed = 64.0 * static_cast<double>(dimension) * std::numeric_limits<double>::epsilon();
+    const RowMatrix<double> product = rotation_ * rotation_.transpose();
+    const double deviation = (product - RowMatrix<double>::Identity(dimension, dimension)).cwiseAbs().maxCoeff();
+    require(product.allFinite() && deviation <= allowed, "RotateInputs: the matrix is not orthogonal: Q Q' - I has an ",
+            "entry of size ", deviation, ", expected at most ", allowed);
+  }
+
+  /// A uniformly distributed (Haar) orthogonal matrix: the Q of a Gaussian matrix's QR decomposition with a positive
+  /// diagonal of R (Mezzadri, "How to generate random matrices from the classical compact groups", Notices of the AMS
+  /// 54, 2007, section 5). Without the signs the distribution would depend on how the decomposition chooses them.
+  /// \throws ConfigurationError if dimension is below 1
+  [[nodiscard]] static RotateInputs random(Index dimension, Key key) {
+    require(dimension >= 1, "RotateInputs::random: dimension is ", dimension, ", expected at least 1");
+    RowMatrix<double> gaussian(dimension, dimension);
+    Stream stream(key);
+    stream.fill_normal(gaussian.data(), gaussian.data() + gaussian.size());
+    const Eigen::HouseholderQR<RowMatrix<double>> decomposition(gaussian);
+    RowMatrix<double> rotation = decomposition.householderQ();
+    for (Index column = 0; column < dimension; ++column) {
+      if (decomposition.matrixQR()(column, column) < 0.0) {
+        rotation.col(column) *= -1.0;
+      }
+    }
+    return RotateInputs(std::move(rotation));
+  }
+
+  /// \throws ShapeError if the prompts have another dimension
+  [[nodiscard]] Prompts apply(Prompts prompts) const {
+    check(prompts);
+    multiply_inputs(prompts.inputs, rotation_);
+    return prompts;
+  }
+
+  /// \throws ShapeError if the prompts have another dimension
+  [[nodiscard]] Prompts invert(Prompts prompts) const {
+    check(prompts);
+    multiply_inputs(prompts.inputs, rotation_.transpose());
+    return prompts;
+  }
+
+  [[nodiscard]] Predictions invert_predictions(Predictions predictions, const Prompts&) const { return predictions; }
+
+  /// Q, [dimension, dimension].
+  [[nodiscard]] const RowMatrix<double>& rotation() const { return rotation_; }
+
+ private:
+  void check(const Prompts& prompts) const {
+    require<ShapeError>(prompts.dimension == rotation_.rows(), "RotateInputs: prompts of dimension ", prompts.dimension,
+                        " for a rotation of dimension ", rotation_.rows());
+  }
+
+  RowMatrix<double> rotation_;
+};
+
+INCONTEXT_NAMESPACE_END

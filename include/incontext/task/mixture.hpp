@@ -1,0 +1,169 @@
+#pragma once
+/// \file
+/// Mixtures of tasks: every prompt comes from one of several tasks, chosen at random.
+
+#include "incontext/task/task.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// Each prompt comes from task c with probability proportional to weight c, independently of all others. The tasks may
+/// be of different types; their prompts have to agree in points, dimension and number of instruction tokens.
+template <Task... Tasks>
+requires(sizeof...(Tasks) >= 1) class Mixture {
+ public:
+  /// `Mixture{{0.2, 0.3, 0.5}, first, second, third}`. The weights are normalised to sum to 1.
+  /// \throws ConfigurationError if a weight is negative or not finite, if they do not have a positive finite sum, or if
+  ///         their number is not that of the tasks
+  /// \throws ShapeError if the tasks state different extents
+  explicit Mixture(std::vector<double> weights, Tasks... tasks)
+      : weights_(std::move(weights)), tasks_(std::move(tasks)...) {
+    require(weights_.size() == sizeof...(Tasks), "Mixture: ", weights_.size(), " weights for ", sizeof...(Tasks),
+            " tasks");
+    double sum = 0.0;
+    for (std::size_t component = 0; component < weights_.size(); ++component) {
+      require(std::isfinite(weights_[component]) && weights_[component] >= 0.0, "Mixture: weight ", component, " is ",
+              weights_[component], ", expected a finite number of at least 0");
+      sum += weights_[component];
+    }
+    require(std::isfinite(sum) && sum > 0.0, "Mixture: the weights sum to ", sum, ", expected a finite number above 0");
+    for (double& weight : weights_) {
+      weight /= sum;
+    }
+    check_extents();
+  }
+
+  /// `count` prompts.
+  /// \throws ConfigurationError if count is negative
+  /// \throws ShapeError if the prompts of the tasks differ in points, dimension or number of instruction tokens
+  [[nodiscard]] Prompts sample(Key key, Index count) const {
+    const std::vector<Index> chosen = components(key, count);
+    // Component c is one batch, whose j-th prompt is the j-th that falls to c. It is sampled even when it is empty, so
+    // that tasks that do not fit are noticed whatever the draw.
+    const auto parts = std::apply(
+        [&](const Tasks&... tasks) {
+          Index component = -1;
+          return std::array<Prompts, sizeof...(Tasks)>{
+              (++component, tasks.sample(key.fold("component").fold(component),
+                                         std::count(chosen.begin(), chosen.end(), component)))...};
+        },
+        tasks_);
+    check_shapes(parts);
+
+    Prompts prompts(count, parts[0].points, parts[0].dimension);
+    prompts.prefix = parts[0].prefix;
+    prompts.tokens.reserve(static_cast<std::size_t>(count * prompts.prefix));
+    prompts.key = key;
+    std::array<Index, sizeof...(Tasks)> used{};
+    for (Index prompt = 0; prompt < count; ++prompt) {
+      const auto component = static_cast<std::size_t>(chosen[static_cast<std::size_t>(prompt)]);
+      const Prompts& part = parts[component];
+      const Index row = used[component]++;
+      prompts.inputs_of(prompt) = part.inputs_of(row);
+      prompts.labels.row(prompt) = part.labels.row(row);
+      prompts.targets.row(prompt) = part.targets.row(row);
+      const auto token = part.tokens.begin() + row * part.prefix;
+      prompts.tokens.insert(prompts.tokens.end(), token, token + part.prefix);
+    }
+    return prompts;
+  }
+
+  /// Which task each prompt of `sample(key, count)` comes from, [count].
+  /// \throws ConfigurationError if count is negative
+  [[nodiscard]] std::vector<Index> components(Key key, Index count) const {
+    require(count >= 0, "Mixture: count is ", count, ", expected at least 0");
+    Stream stream(key.fold("choice"));
+    std::vector<Index> chosen(static_cast<std::size_t>(count));
+    for (Index& component : chosen) {
+      component = component_at(stream.uniform());
+    }
+    return chosen;
+  }
+
+  [[nodiscard]] Extent extent() const requires(RestrictableTask<Tasks>&&...) { return std::get<0>(tasks_).extent(); }
+
+  /// The mixture of the restricted tasks; which task a prompt comes from stays the same.
+  [[nodiscard]] auto restricted(Extent extent) const requires(RestrictableTask<Tasks>&&...) {
+    return std::apply(
+        [&](const Tasks&... tasks) {
+          return Mixture<decltype(tasks.restricted(extent))...>(weights_, tasks.restricted(extent)...);
+        },
+        tasks_);
+  }
+
+  /// The probability of each task; they sum to 1 up to rounding.
+  [[nodiscard]] const std::vector<double>& weights() const { return weights_; }
+  [[nodiscard]] const std::tuple<Tasks...>& tasks() const { return tasks_; }
+
+ private:
+  /// The component whose share of [0, 1) holds `position`.
+  [[nodiscard]] Index component_at(double position) const {
+    double bound = 0.0;
+    Index component = 0;
+    for (std::size_t candidate = 0; candidate < weights_.size(); ++candidate) {
+      if (weights_[candidate] == 0.0) {
+        continue;
+      }
+      // Rounding may leave the sum of the weights just below 1: what lies beyond it belongs to the last component
+      // that has a weight at all.
+      component = static_cast<Index>(candidate);
+      bound += weights_[candidate];
+      if (position < bound) {
+        break;
+      }
+    }
+    return component;
+  }
+
+  void check_extents() const {
+    std::optional<Extent> expected;
+    std::apply([&](const Tasks&... tasks) { (check_extent(tasks, expected), ...); }, tasks_);
+  }
+
+  template <class Component>
+  static void check_extent(const Component& task, std::optional<Extent>& expected) {
+    if constexpr (RestrictableTask<Component>) {
+      const Extent extent = task.extent();
+      if (!expected) {
+        expected = extent;
+      }
+      require<ShapeError>(extent == *expected, "Mixture: tasks of ", expected->points, " points in dimension ",
+                          expected->dimension, " and of ", extent.points, " points in dimension ", extent.dimension,
+                          " cannot be mixed");
+    }
+  }
+
+  static void check_shapes(const std::array<Prompts, sizeof...(Tasks)>& parts) {
+    for (std::size_t component = 1; component < parts.size(); ++component) {
+      const Prompts& first = parts[0];
+      const Prompts& part = parts[component];
+      require<ShapeError>(
+          part.points == first.points && part.dimension == first.dimension && part.prefix == first.prefix,
+          "Mixture: prompts of task ", component, " have ", part.points, " points, dimension ", part.dimension, " and ",
+          part.prefix, " instruction tokens, those of task 0 have ", first.points, ", ", first.dimension, " and ",
+          first.prefix);
+    }
+  }
+
+  std::vector<double> weights_;
+  std::tuple<Tasks...> tasks_;
+};
+
+/// D_mix = alpha `narrow` + (1 - alpha) `broad`: a prompt comes from `narrow` with probability `alpha`, which is
+/// component 1 of the mixture, and from `broad`, component 0, otherwise.
+/// \throws ConfigurationError if alpha is not in [0, 1]
+/// \throws ShapeError if the tasks state different extents
+template <Task Broad, Task Narrow>
+[[nodiscard]] Mixture<Broad, Narrow> mix(Broad broad, double alpha, Narrow narrow) {
+  require(alpha >= 0.0 && alpha <= 1.0, "mix: alpha is ", alpha, ", expected a probability from 0 to 1");
+  return Mixture<Broad, Narrow>({1.0 - alpha, alpha}, std::move(broad), std::move(narrow));
+}
+
+INCONTEXT_NAMESPACE_END
