@@ -1,0 +1,122 @@
+#pragma once
+/// \file
+/// The posterior over a finite pool of tasks: the Bayes-optimal predictor where the weights come from the pool.
+
+#include "incontext/core/config.hpp"
+#include "incontext/core/error.hpp"
+#include "incontext/core/matrix.hpp"
+#include "incontext/predictor/inference.hpp"
+#include "incontext/task/prompts.hpp"
+
+#include <Eigen/Core>
+
+#include <cmath>
+#include <limits>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// w = sum_i p_i w_i with p_i proportional to exp(-||y - X w_i||^2 / (2 noise^2)): the posterior mean of the weights
+/// where w is uniform over the pool and y = w . x + N(0, noise^2) (the "dMMSE" of Raventos et al. 2023; Kotha et al.
+/// 2024, section 2). Without exemplars the weights are the mean of the pool.
+///
+/// Without noise it is the limit: uniform over the tasks of smallest residual ||y - X w_i||. Residuals that differ by
+/// less than their rounding error count as equal; with D^2 = sum_j (|y_j| + ||x_j|| max_i ||w_i||)^2 that is
+/// 4 (d + k + 2) epsilon D: each of two residuals has an error of at most d epsilon D in its inner products, as much
+/// again in labels that were themselves computed as inner products, and k + 2 roundings in their sum of squares.
+class PoolPosterior {
+ public:
+  struct Settings {
+    double noise = 0.0;  ///< standard deviation of the label noise, at least 0
+  };
+
+  /// `pool` is [tasks, dimension]: one weight vector a row.
+  /// \throws ConfigurationError if the pool is empty or not finite, or a setting is out of range
+  PoolPosterior(const RowMatrix<double>& pool, Settings settings)
+      : pool_(pool), settings_(settings), longest_task_(0.0) {
+    require_noise("PoolPosterior", settings.noise);
+    require(pool.rows() >= 1 && pool.cols() >= 1, "PoolPosterior: a pool of ", pool.rows(), " tasks in ", pool.cols(),
+            " dimensions, expected at least 1 of each");
+    require(pool.allFinite(), "PoolPosterior: the pool has a weight that is not finite");
+    longest_task_ = pool.rowwise().norm().maxCoeff();
+  }
+
+  /// [count, points]
+  /// \throws ShapeError if prompts and pool differ in dimension
+  [[nodiscard]] Predictions predict(const Prompts& prompts) const {
+    Predictions predictions(prompts.count, prompts.points);
+    for_each_point(prompts, [&](Index prompt, Index point, double prediction, double, double) {
+      predictions(prompt, point) = prediction;
+    });
+    return predictions;
+  }
+
+  /// Predictions with the log evidence log[(1/n) sum_i N(y; X w_i, noise^2 I)] of the exemplars.
+  /// \throws ConfigurationError if noise is 0
+  /// \throws ShapeError if prompts and pool differ in dimension
+  [[nodiscard]] Inference infer(const Prompts& prompts) const {
+    require_density("PoolPosterior::infer", settings_.noise);
+    Inference inference{Predictions(prompts.count, prompts.points), RowMatrix<double>(prompts.count, prompts.points)};
+    const double label_cost = half_log_two_pi + std::log(settings_.noise);
+    const auto tasks = static_cast<double>(pool_.rows());
+    for_each_point(prompts, [&](Index prompt, Index point, double prediction, double smallest_square, double total) {
+      inference.predictions(prompt, point) = prediction;
+      inference.log_evidence(prompt, point) =
+          std::log(total / tasks) - 0.5 * smallest_square - static_cast<double>(point) * label_cost;
+    });
+    return inference;
+  }
+
+  /// [count, points]: log[(1/n) sum_i N(y; X w_i, noise^2 I)] of the exemplars before each point.
+  /// \throws ConfigurationError if noise is 0
+  /// \throws ShapeError if prompts and pool differ in dimension
+  [[nodiscard]] RowMatrix<double> log_evidence(const Prompts& prompts) const { return infer(prompts).log_evidence; }
+
+  /// Coordinates of an input that the pool's tasks read.
+  [[nodiscard]] Index dimension() const { return pool_.cols(); }
+  [[nodiscard]] const Settings& settings() const { return settings_; }
+
+ private:
+  // Calls visit(prompt, point, prediction, s, t) everywhere, where the tasks' likelihoods sum to t exp(-s / 2) up to
+  // the factor that they share.
+  template <class Visit>
+  void for_each_point(const Prompts& prompts, Visit&& visit) const {
+    require<ShapeError>(prompts.dimension == dimension(), "PoolPosterior: prompts of ", prompts.dimension,
+                        " dimensions for a pool of tasks in ", dimension());
+    const double precision = settings_.noise > 0.0 ? 1.0 / settings_.noise : 1.0;
+    Eigen::VectorXd outputs(pool_.rows());      // x . w_i
+    Eigen::ArrayXd squares(pool_.rows());       // ||y - X w_i||^2 / noise^2, or ||y - X w_i||^2 without noise
+    Eigen::VectorXd likelihoods(pool_.rows());  // divided by the largest of them
+    for (Index prompt = 0; prompt < prompts.count; ++prompt) {
+      squares.setZero();
+      double squared_scale = 0.0;  // D^2
+      for (Index point = 0; point < prompts.points; ++point) {
+        const auto input = prompts.inputs.row(prompt * prompts.points + point).transpose();
+        const double label = prompts.labels(prompt, point);
+        outputs.noalias() = pool_ * input;
+        const double smallest = squares.minCoeff();
+        if (settings_.noise > 0.0) {
+          // Below exp(-690) a likelihood is lost in the sum anyway, and would slow it down as a subnormal number.
+          likelihoods = (0.5 * (smallest - squares)).max(-690.0).exp();
+        } else {
+          const double slack = rounding_error(point, std::sqrt(squared_scale));
+          likelihoods = (squares.sqrt() <= std::sqrt(smallest) + slack).template cast<double>();
+          const double scale = std::abs(label) + input.norm() * longest_task_;
+          squared_scale += scale * scale;
+        }
+        const double total = likelihoods.sum();
+        visit(prompt, point, likelihoods.dot(outputs) / total, smallest, total);
+        squares += ((label - outputs.array()) * precision).square();
+      }
+    }
+  }
+
+  [[nodiscard]] double rounding_error(Index exemplars, double scale) const {
+    return 4.0 * static_cast<double>(pool_.cols() + exemplars + 2) * std::numeric_limits<double>::epsilon() * scale;
+  }
+
+  Eigen::MatrixXd pool_;  // [tasks, dimension], by columns: one input meets all tasks at once
+  Settings settings_;
+  double longest_task_;
+};
+
+INCONTEXT_NAMESPACE_END
