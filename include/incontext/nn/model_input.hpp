@@ -1,0 +1,33 @@
+#pragma once
+/// \file
+/// What a transformer reads: rows of features, rows of discrete tokens, or both in one sequence.
+
+#include "incontext/core/matrix.hpp"
+#include "incontext/nn/layer.hpp"
+
+#include <vector>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// `shape.sequences` sequences of `shape.tokens` rows. A row is either discrete, with `ids[row] >= 0` and an embedding
+/// from the table, or continuous, with `ids[row] == continuous` and its features read in linearly.
+template <class Scalar>
+struct ModelInput {
+  static constexpr int continuous = -1;
+  SequenceShape shape;
+  std::vector<int> ids;            // [rows]
+  AlignedVector<Scalar> features;  // [rows, inputs], zero where the row is discrete
+  Index inputs = 0;                // features of a continuous row
+
+  /// Takes the shape and clears the content; allocates only when it grows.
+  void reset(SequenceShape new_shape, Index input_count) {
+    shape = new_shape;
+    inputs = input_count;
+    ids.assign(static_cast<std::size_t>(shape.rows()), continuous);
+    features.assign(static_cast<std::size_t>(shape.rows() * inputs), Scalar{});
+  }
+  [[nodiscard]] MatrixView<Scalar> feature_rows() { return {features.data(), shape.rows(), inputs}; }
+  [[nodiscard]] MatrixView<const Scalar> feature_rows() const { return {features.data(), shape.rows(), inputs}; }
+};
+
+INCONTEXT_NAMESPACE_END

@@ -1,0 +1,226 @@
+#pragma once
+/// \file
+/// The transformer: an embedding, blocks on a residual stream, a final norm, a read-out.
+
+#include "incontext/core/error.hpp"
+#include "incontext/core/executor.hpp"
+#include "incontext/core/key.hpp"
+#include "incontext/core/parameters.hpp"
+#include "incontext/core/workspace.hpp"
+#include "incontext/nn/architecture.hpp"
+#include "incontext/nn/block.hpp"
+#include "incontext/nn/embedding.hpp"
+#include "incontext/nn/read_out.hpp"
+#include "incontext/task/prompts.hpp"
+
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// The run-time sizes of a transformer.
+struct TransformerSettings {
+  Index dimension = 8;          ///< coordinates of an input x; 0 for a model that reads discrete tokens only
+  Index points = 17;            ///< most points of a prompt
+  Index layers = 4;             ///< blocks
+  Index heads = 2;              ///< attention heads of a block; divides the width
+  Index width = 64;             ///< size of the residual stream
+  Index hidden = 0;             ///< units of the feed-forward part; 0 means 4 * width
+  Index vocabulary = 0;         ///< discrete tokens; 0 means none
+  Index prefix = 0;             ///< most instruction tokens in front of a prompt
+  Index outputs = 1;            ///< 1 for regression, the vocabulary for a token model
+  Index positions = 0;          ///< rows of the position table; 0 means what `prefix` and `points` need
+  double initial_scale = 0.02;  ///< standard deviation of the initial weights; GPT-2's
+  bool operator==(const TransformerSettings&) const = default;
+};
+
+/// A transformer with weights. `Architecture` is a bundle of policies (nn/architecture.hpp).
+///
+/// As a `Predictor` it predicts every point of every prompt. The parameters are one flat buffer; names and shapes are
+/// GPT-2's, so its checkpoints open in PyTorch.
+template <class Scalar = float, class Architecture = Gpt2>
+class Transformer {
+ public:
+  using scalar_type = Scalar;
+  using architecture_type = Architecture;
+  using Settings = TransformerSettings;
+  using Encoding = typename Architecture::Encoding;
+  static_assert(!Encoding::needs_causal_mask || Architecture::Attention::mask_type::is_causal,
+                "this encoding puts labels after the inputs that predict them, so the attention mask must be causal");
+
+  /// What one forward pass leaves for the backward pass.
+  struct Cache {
+    std::vector<typename Block<Architecture>::template Cache<Scalar>> blocks;
+    typename Architecture::Norm::template Cache<Scalar> final_norm;
+    ReadOut::Cache<Scalar> read_out;
+  };
+
+  /// Weights drawn from `key`. As GPT-2: normal with `initial_scale`, the projections into the residual stream divided
+  /// by sqrt(2 layers), biases zero, norms one; read-in and read-out as PyTorch's Linear, uniform within
+  /// 1 / sqrt(inputs).
+  /// \throws ConfigurationError if a size makes no sense; the message names it
+  Transformer(const Settings& settings, Key key) : settings_(checked(settings)) {
+    ParameterLayout layout;
+    embedding_ = Embedding<typename Architecture::Position>(layout, inputs(), settings_.vocabulary, settings_.positions,
+                                                            settings_.width);
+    for (Index layer = 0; layer < settings_.layers; ++layer) {
+      blocks_.emplace_back(layout, text("transformer.h.", layer), settings_.width, settings_.heads, settings_.hidden);
+    }
+    final_norm_ = typename Architecture::Norm(layout, "transformer.ln_f", settings_.width);
+    read_out_ = ReadOut(layout, "read_out", settings_.width, settings_.outputs);
+    parameters_ = ParameterBuffer<Scalar>(std::make_shared<const ParameterLayout>(std::move(layout)));
+    initialise(key);
+  }
+
+  [[nodiscard]] const Settings& settings() const { return settings_; }
+  [[nodiscard]] const ParameterBuffer<Scalar>& parameters() const { return parameters_; }
+  [[nodiscard]] ParameterBuffer<Scalar>& parameters() { return parameters_; }
+
+  /// The same model in another scalar type: the oracle in double, the gradient check in complex numbers.
+  template <class Other>
+  [[nodiscard]] Transformer<Other, Architecture> cast() const {
+    Transformer<Other, Architecture> result(settings_, Key{});
+    result.parameters() = parameters_.template cast<Other>();
+    return result;
+  }
+
+  /// The outputs at every token, [rows, outputs]. \throws ShapeError if the input does not fit the model
+  MatrixView<Scalar> forward(const ModelInput<Scalar>& input, Cache& cache, Workspace<Scalar>& workspace) const {
+    const Scalar* parameters = parameters_.data();
+    cache.blocks.resize(blocks_.size());
+    MatrixView<const Scalar> stream = embedding_.forward(parameters, input, workspace);
+    for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
+      stream = blocks_[layer].forward(parameters, input.shape, stream, cache.blocks[layer], workspace);
+    }
+    stream = final_norm_.forward(parameters, input.shape, stream, cache.final_norm, workspace);
+    return read_out_.forward(parameters, input.shape, stream, cache.read_out, workspace);
+  }
+
+  /// Adds the gradient of every parameter to `gradients`, given that of the outputs, [rows, outputs].
+  void backward(const ModelInput<Scalar>& input, MatrixView<const Scalar> d_output, const Cache& cache,
+                ParameterBuffer<Scalar>& gradients, Workspace<Scalar>& workspace) const {
+    const Scalar* parameters = parameters_.data();
+    Scalar* into = gradients.data();
+    MatrixView<const Scalar> d_stream =
+        read_out_.backward(parameters, input.shape, d_output, cache.read_out, into, workspace);
+    d_stream = final_norm_.backward(parameters, input.shape, d_stream, cache.final_norm, into, workspace);
+    for (std::size_t layer = blocks_.size(); layer-- > 0;) {
+      d_stream = blocks_[layer].backward(parameters, input.shape, d_stream, cache.blocks[layer], into, workspace);
+    }
+    embedding_.backward(input, d_stream, into, workspace);
+  }
+
+  /// Predictions at every point of every prompt, [count, points]. Work is cut in groups of `prompts_per_shard`.
+  /// \throws ShapeError if the prompts do not fit the model
+  [[nodiscard]] Predictions predict(const Prompts& prompts, ExecutorReference executor = {}) const {
+    check_prompts(prompts);
+    Predictions predictions(prompts.count, prompts.points);
+    for (Index last = prompts.points; last > 0; last = Encoding::first_prediction(last)) {
+      const Prompts seen = last == prompts.points ? prompts : prompts.first_points(last);
+      const Index shards = (prompts.count + prompts_per_shard - 1) / prompts_per_shard;
+      executor.run(shards, [&](Index shard) { predict_shard(seen, shard * prompts_per_shard, predictions); });
+    }
+    return predictions;
+  }
+
+  /// \throws ShapeError if the prompts do not fit the model
+  void check_prompts(const Prompts& prompts) const {
+    require<ShapeError>(prompts.dimension == settings_.dimension, "prompts of dimension ", prompts.dimension,
+                        " for a model of dimension ", settings_.dimension);
+    require<ShapeError>(settings_.outputs == 1, "a model with ", settings_.outputs,
+                        " outputs does not predict labels; expected 1 output");
+  }
+
+ private:
+  static constexpr Index prompts_per_shard = 32;
+
+  [[nodiscard]] Index inputs() const { return settings_.dimension > 0 ? Encoding::inputs(settings_.dimension) : 0; }
+
+  static Settings checked(Settings settings) {
+    const auto at_least = [](const char* name, Index value, Index least) {
+      require(value >= least, "Transformer: ", name, " is ", value, ", expected at least ", least);
+    };
+    at_least("dimension", settings.dimension, 0);
+    at_least("points", settings.points, 1);
+    at_least("layers", settings.layers, 1);
+    at_least("heads", settings.heads, 1);
+    at_least("width", settings.width, 1);
+    at_least("hidden", settings.hidden, 0);
+    at_least("vocabulary", settings.vocabulary, settings.dimension == 0 ? 1 : 0);
+    at_least("prefix", settings.prefix, 0);
+    at_least("outputs", settings.outputs, 1);
+    require(settings.width % settings.heads == 0, "Transformer: width is ", settings.width,
+            ", expected a multiple of the ", settings.heads, " heads");
+    require(std::isfinite(settings.initial_scale) && settings.initial_scale >= 0.0, "Transformer: initial_scale is ",
+            settings.initial_scale, ", expected a finite number of at least 0");
+    if (settings.hidden == 0) {
+      settings.hidden = 4 * settings.width;
+    }
+    if (settings.positions == 0) {
+      settings.positions = Encoding::tokens(settings.prefix, settings.points);
+    }
+    at_least("positions", settings.positions, 1);
+    return settings;
+  }
+
+  void initialise(Key key) {
+    Scalar* parameters = parameters_.data();
+    const double residual_scale = settings_.initial_scale / std::sqrt(2.0 * static_cast<double>(settings_.layers));
+    const auto normal = [&](Key role, ParameterId id, double scale) {
+      Stream(role).fill_normal(parameters + id.offset, parameters + id.offset + id.size, scale);
+    };
+    const auto uniform = [&](Key role, ParameterId id, Index fan_in) {
+      const double bound = 1.0 / std::sqrt(static_cast<double>(fan_in));
+      Stream stream(role);
+      for (Index index = 0; index < id.size; ++index) {
+        parameters[id.offset + index] = static_cast<Scalar>(stream.uniform(-bound, bound));
+      }
+    };
+    normal(key.fold("token embedding"), embedding_.table(), settings_.initial_scale);
+    normal(key.fold("position embedding"), embedding_.position(), settings_.initial_scale);
+    if (inputs() > 0) {
+      uniform(key.fold("read-in weight"), embedding_.read_in_weight(), inputs());
+      uniform(key.fold("read-in bias"), embedding_.read_in_bias(), inputs());
+    }
+    for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
+      const Block<Architecture>& block = blocks_[layer];
+      const Key layer_key = key.fold("block").fold(layer);
+      block.initialise_norms(parameters);
+      normal(layer_key.fold("attention"), block.attention().joint().weight(), settings_.initial_scale);
+      normal(layer_key.fold("attention projection"), block.attention().projection().weight(), residual_scale);
+      if constexpr (Architecture::FeedForward::is_present) {
+        normal(layer_key.fold("expand"), block.feed_forward().expand().weight(), settings_.initial_scale);
+        normal(layer_key.fold("contract"), block.feed_forward().contract().weight(), residual_scale);
+      }
+    }
+    final_norm_.initialise(parameters);
+    uniform(key.fold("read-out weight"), read_out_.weight(), settings_.width);
+    uniform(key.fold("read-out bias"), read_out_.bias(), settings_.width);
+  }
+
+  void predict_shard(const Prompts& prompts, Index first, Predictions& predictions) const {
+    const Index number = (std::min)(prompts_per_shard, prompts.count - first);
+    ModelInput<Scalar> input;
+    Cache cache;
+    Workspace<Scalar> workspace;
+    Encoding::encode(prompts, first, number, input);
+    const MatrixView<Scalar> output = forward(input, cache, workspace);
+    for (Index sequence = 0; sequence < number; ++sequence) {
+      for (Index point = Encoding::first_prediction(prompts.points); point < prompts.points; ++point) {
+        const Index row = sequence * input.shape.tokens + Encoding::prediction_token(prompts.prefix, point);
+        predictions(first + sequence, point) = static_cast<double>(real_part(output(row, 0)));
+      }
+    }
+  }
+
+  Settings settings_;
+  Embedding<typename Architecture::Position> embedding_;
+  std::vector<Block<Architecture>> blocks_;
+  typename Architecture::Norm final_norm_;
+  ReadOut read_out_;
+  ParameterBuffer<Scalar> parameters_;
+};
+
+INCONTEXT_NAMESPACE_END
