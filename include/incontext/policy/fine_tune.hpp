@@ -1,0 +1,38 @@
+#pragma once
+/// \file
+/// Fine-tuning: model -> model, on another task distribution, with a fresh optimiser.
+
+#include "incontext/policy/stage.hpp"
+#include "incontext/policy/train.hpp"
+
+#include <string>
+#include <utility>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// Trains the run's model further on `task`. The optimiser starts anew: its moments and its schedule know nothing of
+/// pretraining. `settings.freeze` names parameters that stay. To rehearse earlier tasks meanwhile, mix them in:
+/// `FineTune{mix(narrow, 0.1, broad), ...}`.
+template <Task Kind, GradientTransform Optimiser>
+class FineTune : public Stage {
+ public:
+  FineTune(Kind task, Optimiser optimiser, TrainSettings settings = {.steps = 400}, std::string name = "fine-tune")
+      : task_(std::move(task)),
+        optimiser_(std::move(optimiser)),
+        settings_(std::move(settings)),
+        name_(std::move(name)) {}
+
+  /// \throws NonFiniteError that names the step, if loss or gradient is not finite
+  template <StudyRun Run, class... Observers>
+  [[nodiscard]] Run apply(Run run, Observers&... observers) const {
+    return train(std::move(run), name_, task_, optimiser_, settings_, observers...);
+  }
+
+ private:
+  Kind task_;
+  Optimiser optimiser_;
+  TrainSettings settings_;
+  std::string name_;
+};
+
+INCONTEXT_NAMESPACE_END

@@ -1,0 +1,45 @@
+#pragma once
+/// \file
+/// Branches of a study: each goes on from the same run, and gets what it would get alone.
+
+#include "incontext/policy/stage.hpp"
+
+#include <tuple>
+#include <utility>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// Runs every branch on a copy of the run. What comes out is the run before the fork, with the records of all
+/// branches, in order: the branches' models end with them.
+template <StudyStage... Branches>
+class Fork : public Stage {
+ public:
+  explicit Fork(Branches... branches) : branches_(std::move(branches)...) {}
+
+  template <StudyRun Run, class... Observers>
+  [[nodiscard]] Run apply(Run run, Observers&... observers) const {
+    const auto trunk_records = run.records().size();
+    const Run trunk = run;
+    Index number = 0;
+    const auto follow = [&](const auto& branch) {
+      Run copy = trunk;
+      copy.enter_branch(number++);
+      const auto result = branch.apply(std::move(copy), observers...);
+      run.records().insert(run.records().end(), result.records().begin() + static_cast<Index>(trunk_records),
+                           result.records().end());
+    };
+    std::apply([&](const Branches&... branch) { (follow(branch), ...); }, branches_);
+    return run;
+  }
+
+ private:
+  std::tuple<Branches...> branches_;
+};
+
+/// fork(FineTune{...} | Evaluate{...}, FineTune{...} | Evaluate{...}).
+template <StudyStage... Branches>
+[[nodiscard]] Fork<Branches...> fork(Branches... branches) {
+  return Fork<Branches...>(std::move(branches)...);
+}
+
+INCONTEXT_NAMESPACE_END

@@ -1,0 +1,96 @@
+#pragma once
+/// \file
+/// Observers: what a training stage tells of itself, and to whom. Hooks are found by their signature; an observer has
+/// those that it wants, and needs no base class.
+
+#include "incontext/core/config.hpp"
+#include "incontext/core/key.hpp"
+#include "incontext/core/parameters.hpp"
+
+#include <map>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// Everything that a training stage needs to go on later: what a checkpoint holds.
+template <class Scalar>
+struct TrainingState {
+  std::string stage;        ///< "pretrain", "fine-tune", or the name that the user gave
+  std::string place;        ///< where in the study, unique (Run::place)
+  Index step = 0;           ///< steps done
+  Index steps = 0;          ///< steps in all
+  Index tokens_a_step = 0;  ///< tokens of the last batch
+  bool finished = false;    ///< done, or stopped early
+  double loss = 0.0;        ///< of the last step
+  Key key;                  ///< of the stage
+  /// What must be the same for a checkpoint to belong to this stage: model, optimiser, batch, ...
+  std::map<std::string, std::string> settings;
+  /// Numbers that observers remember across a resumption, by name.
+  std::map<std::string, double> memory;
+  /// The parameters, under the name "", and the optimiser's buffers under theirs.
+  std::vector<std::pair<std::string, ParameterBuffer<Scalar>*>> buffers;
+};
+
+/// What `on_step` may return; returning nothing is to continue.
+enum class Signal { proceed, stop };
+
+/// The hooks, in the order in which they are called; `state` is a TrainingState<Scalar>.
+///   bool restore(state)           may fill in a saved state, once, before the first step; true if it did
+///   void on_begin(state)          before the first step
+///   Signal or void on_step(state) after every step
+///   void on_end(state)            after the last step, `finished` is set
+namespace detail {
+
+template <class State, class... Observers>
+void restore(State& state, Observers&... observers) {
+  const auto restore_one = [&](auto& observer) {
+    if constexpr (requires { observer.restore(state); }) {
+      observer.restore(state);
+    }
+  };
+  (restore_one(observers), ...);
+}
+
+template <class State, class... Observers>
+void begin(State& state, Observers&... observers) {
+  const auto begin_one = [&](auto& observer) {
+    if constexpr (requires { observer.on_begin(state); }) {
+      observer.on_begin(state);
+    }
+  };
+  (begin_one(observers), ...);
+}
+
+/// True if any observer asks to stop; all are told all the same.
+template <class State, class... Observers>
+[[nodiscard]] bool step(State& state, Observers&... observers) {
+  bool stop = false;
+  const auto step_one = [&](auto& observer) {
+    if constexpr (requires {
+                    { observer.on_step(state) } -> std::same_as<Signal>;
+                  }) {
+      stop = observer.on_step(state) == Signal::stop || stop;
+    } else if constexpr (requires { observer.on_step(state); }) {
+      observer.on_step(state);
+    }
+  };
+  (step_one(observers), ...);
+  return stop;
+}
+
+template <class State, class... Observers>
+void end(State& state, Observers&... observers) {
+  const auto end_one = [&](auto& observer) {
+    if constexpr (requires { observer.on_end(state); }) {
+      observer.on_end(state);
+    }
+  };
+  (end_one(observers), ...);
+}
+
+}  // namespace detail
+
+INCONTEXT_NAMESPACE_END

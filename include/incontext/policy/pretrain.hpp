@@ -1,0 +1,36 @@
+#pragma once
+/// \file
+/// Pretraining: model -> model, on a task distribution.
+
+#include "incontext/policy/stage.hpp"
+#include "incontext/policy/train.hpp"
+
+#include <string>
+#include <utility>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// Trains the run's model on fresh prompts of `task`.
+template <Task Kind, GradientTransform Optimiser>
+class Pretrain : public Stage {
+ public:
+  Pretrain(Kind task, Optimiser optimiser, TrainSettings settings, std::string name = "pretrain")
+      : task_(std::move(task)),
+        optimiser_(std::move(optimiser)),
+        settings_(std::move(settings)),
+        name_(std::move(name)) {}
+
+  /// \throws NonFiniteError that names the step, if loss or gradient is not finite
+  template <StudyRun Run, class... Observers>
+  [[nodiscard]] Run apply(Run run, Observers&... observers) const {
+    return train(std::move(run), name_, task_, optimiser_, settings_, observers...);
+  }
+
+ private:
+  Kind task_;
+  Optimiser optimiser_;
+  TrainSettings settings_;
+  std::string name_;
+};
+
+INCONTEXT_NAMESPACE_END

@@ -1,0 +1,54 @@
+#pragma once
+/// \file
+/// Stages of a study, and their composition: `stage | stage`, and a call to run them.
+
+#include "incontext/core/config.hpp"
+#include "incontext/policy/run.hpp"
+
+#include <concepts>
+#include <type_traits>
+#include <utility>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// The mark of a stage: derive from it and give `apply(run, observers...)`, which returns the run after the stage.
+struct Stage {};
+
+/// A map from runs to runs: Pretrain, FineTune, ConjugatePrompt, Evaluate, fork, and sequences of them.
+template <class Type>
+concept StudyStage = std::derived_from<std::remove_cvref_t<Type>, Stage>;
+
+/// One stage after the other. Calling it runs them: `study(start(model, key), observers...)`.
+template <StudyStage First, StudyStage Second>
+class Sequence : public Stage {
+ public:
+  Sequence(First first, Second second) : first_(std::move(first)), second_(std::move(second)) {}
+
+  template <StudyRun Run, class... Observers>
+  [[nodiscard]] auto apply(Run run, Observers&... observers) const {
+    return second_.apply(first_.apply(std::move(run), observers...), observers...);
+  }
+
+  template <StudyRun Run, class... Observers>
+  [[nodiscard]] auto operator()(Run run, Observers&&... observers) const {
+    return apply(std::move(run), observers...);
+  }
+
+ private:
+  First first_;
+  Second second_;
+};
+
+/// Runs one stage, as a sequence is run.
+template <StudyStage Only, StudyRun Run, class... Observers>
+[[nodiscard]] auto run_stage(const Only& stage, Run run, Observers&&... observers) {
+  return stage.apply(std::move(run), observers...);
+}
+
+/// First `first`, then `second`.
+template <StudyStage First, StudyStage Second>
+[[nodiscard]] Sequence<First, Second> operator|(First first, Second second) {
+  return Sequence<First, Second>(std::move(first), std::move(second));
+}
+
+INCONTEXT_NAMESPACE_END

@@ -1,0 +1,168 @@
+#pragma once
+/// \file
+/// The training loop that Pretrain and FineTune share.
+
+#include "incontext/core/error.hpp"
+#include "incontext/nn/batch_gradient.hpp"
+#include "incontext/optim/clip_norm.hpp"
+#include "incontext/optim/gradient_transform.hpp"
+#include "incontext/policy/observer.hpp"
+#include "incontext/policy/run.hpp"
+#include "incontext/task/curriculum.hpp"
+#include "incontext/task/task.hpp"
+
+#include <cmath>
+#include <sstream>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// Settings of a training stage.
+struct TrainSettings {
+  Index steps = 10'000;                  ///< optimiser steps
+  Index batch = 64;                      ///< prompts a step, fresh every step
+  Curriculum curriculum = {};            ///< of dimensions and points
+  SquaredError loss = {};                ///< weights of the points
+  std::vector<std::string> freeze = {};  ///< name patterns of parameters that stay as they are
+};
+
+/// A model that can be trained: it has parameters, settings, and a `BatchGradient`.
+template <class Model>
+concept Trainable = requires(Model& model) {
+  model.parameters();
+  model.settings();
+  BatchGradient(model);
+};
+
+namespace detail {
+
+/// Parameters that stay as they are: their gradient and their update are zero.
+template <class Scalar>
+void hold(const std::vector<ParameterEntry>& entries, ParameterBuffer<Scalar>& buffer) {
+  for (const ParameterEntry& entry : entries) {
+    std::fill(buffer.data() + entry.offset, buffer.data() + entry.offset + entry.size, Scalar{});
+  }
+}
+
+inline std::string describe(const TransformerSettings& settings) {
+  return text("dimension ", settings.dimension, ", layers ", settings.layers, ", heads ", settings.heads, ", width ",
+              settings.width, ", hidden ", settings.hidden, ", vocabulary ", settings.vocabulary, ", positions ",
+              settings.positions, ", outputs ", settings.outputs);
+}
+
+}  // namespace detail
+
+/// One step of training: gradient, transforms, update. Keeps the memory of all three, so that a warm step allocates
+/// nothing.
+template <class Model, GradientTransform Optimiser>
+class Trainer {
+ public:
+  using Scalar = typename Model::scalar_type;
+
+  /// \throws ConfigurationError if a pattern of `freeze` matches no parameter
+  Trainer(const Model& model, Optimiser optimiser, SquaredError loss = {}, const std::vector<std::string>& freeze = {})
+      : optimiser_(std::move(optimiser)),
+        state_(optimiser_.template init<Scalar>(model.parameters().shared_layout())),
+        gradient_(model),
+        loss_(std::move(loss)),
+        frozen_(model.parameters().layout().matching(freeze)) {}
+
+  /// Moves the model by one step on this batch and returns the loss before it.
+  /// \throws NonFiniteError if loss or gradient is not finite; the model is left as it was
+  double step(Model& model, const Prompts& batch, Index number, ExecutorReference executor) {
+    const double loss = gradient_(model, batch, loss_, executor);
+    ParameterBuffer<Scalar>& updates = gradient_.gradient();
+    require<NonFiniteError>(std::isfinite(loss), "step ", number, ": the loss is ", loss,
+                            ". Lower the learning rate or clip the gradient");
+    require<NonFiniteError>(std::isfinite(global_norm(updates)), "step ", number,
+                            ": the gradient is not finite, though the loss is ", loss,
+                            ". Lower the learning rate or clip the gradient");
+    detail::hold(frozen_, updates);
+    optimiser_.update(updates, model.parameters(), number, state_);
+    detail::hold(frozen_, updates);
+    model.parameters() += updates;
+    return loss;
+  }
+
+  /// Shows every buffer of the optimiser's state with its name.
+  template <class Visitor>
+  void visit(Visitor&& visitor) {
+    optimiser_.visit(state_, visitor);
+  }
+  [[nodiscard]] std::string describe() const { return optimiser_.describe(); }
+  [[nodiscard]] const BatchGradient<Scalar, typename Model::architecture_type>& gradient() const { return gradient_; }
+
+ private:
+  Optimiser optimiser_;
+  typename Optimiser::template State<Scalar> state_;
+  BatchGradient<Scalar, typename Model::architecture_type> gradient_;
+  SquaredError loss_;
+  std::vector<ParameterEntry> frozen_;
+};
+
+/// Trains the model of a run. Step t of a stage draws its batch from the stage's key folded with t, so a stage that is
+/// taken up again at step t sees what it would have seen.
+template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observers>
+[[nodiscard]] Run train(Run run, const std::string& name, const Kind& task, const Optimiser& optimiser,
+                        const TrainSettings& settings, Observers&... observers) {
+  static_assert(Trainable<typename Run::model_type>,
+                "a training stage needs a model with parameters, settings and a BatchGradient");
+  static_assert(std::is_same_v<typename Run::view_type, Identity>,
+                "a training stage comes after ConjugatePrompt: a conjugated run is a predictor, no longer a model to "
+                "train. Put ConjugatePrompt after the last training stage, or in a branch of a fork");
+  using Model = typename Run::model_type;
+  using Scalar = typename Model::scalar_type;
+  require(settings.steps >= 0, name, ": steps is ", settings.steps, ", expected at least 0");
+  require(settings.batch >= 1, name, ": batch is ", settings.batch, ", expected at least 1");
+  require(settings.curriculum.is_trivial() || RestrictableTask<Kind>, name,
+          ": a curriculum needs a task with extent() and restricted(), which this one has not");
+  Model& model = run.model();
+  Trainer<Model, Optimiser> trainer(model, optimiser, settings.loss, settings.freeze);
+
+  TrainingState<Scalar> state;
+  state.stage = name;
+  state.place = run.place();
+  state.steps = settings.steps;
+  state.key = run.stage_key();
+  state.settings = {{"architecture", Model::architecture_type::name},
+                    {"batch", std::to_string(settings.batch)},
+                    {"model", detail::describe(model.settings())},
+                    {"optimiser", trainer.describe()},
+                    {"steps", std::to_string(settings.steps)}};
+  state.buffers.emplace_back("", &model.parameters());
+  trainer.visit([&](std::string_view buffer_name, ParameterBuffer<Scalar>& buffer) {
+    state.buffers.emplace_back(std::string(buffer_name), &buffer);
+  });
+
+  const auto sample = [&](Index step) -> Prompts {
+    const Key key = state.key.fold("batch").fold(step);
+    if constexpr (RestrictableTask<Kind>) {
+      if (!settings.curriculum.is_trivial()) {
+        return task.restricted(settings.curriculum.at(step, task.extent())).sample(key, settings.batch);
+      }
+    }
+    return task.sample(key, settings.batch);
+  };
+
+  detail::restore(state, observers...);
+  detail::begin(state, observers...);
+  bool stop = state.finished;
+  while (!stop && state.step < state.steps) {
+    const Prompts batch = sample(state.step);
+    state.loss = trainer.step(model, batch, state.step, run.executor());
+    state.tokens_a_step = batch.count * Model::Encoding::tokens(batch.prefix, batch.points);
+    ++state.step;
+    stop = detail::step(state, observers...);
+  }
+  if (!state.finished) {
+    state.finished = true;
+    detail::end(state, observers...);
+  }
+  run.next_stage();
+  return run;
+}
+
+INCONTEXT_NAMESPACE_END

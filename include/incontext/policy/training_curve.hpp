@@ -1,0 +1,84 @@
+#pragma once
+/// \file
+/// The observer that writes training curves as CSV.
+
+#include "incontext/core/error.hpp"
+#include "incontext/policy/observer.hpp"
+#include "incontext/report/csv.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// Writes `step,loss` of every training stage to `folder`/training-<place>.csv; the loss is the mean since the row
+/// before. A resumed stage keeps the rows up to where it was resumed.
+class TrainingCurve {
+ public:
+  struct Settings {
+    std::filesystem::path folder = ".";  ///< made if it is not there
+    Index every = 100;                   ///< steps between rows
+  };
+
+  /// \throws ConfigurationError if every < 1; FileError if the folder cannot be made
+  explicit TrainingCurve(Settings settings) : settings_(std::move(settings)) {
+    require(settings_.every >= 1, "TrainingCurve: every is ", settings_.every, ", expected at least 1");
+    std::error_code error;
+    std::filesystem::create_directories(settings_.folder, error);
+    require<FileError>(!error, "TrainingCurve: cannot make the folder ", settings_.folder.string(), ": ",
+                       error.message());
+  }
+
+  template <class Scalar>
+  void on_begin(TrainingState<Scalar>& state) {
+    sum_ = &state.memory.try_emplace("training_curve.sum", 0.0).first->second;
+    const std::filesystem::path path = settings_.folder / ("training-" + state.place + ".csv");
+    const std::vector<std::pair<Index, double>> kept = rows_until(path, state.step);
+    writer_.reset();
+    stream_ = std::ofstream(path, std::ios::binary);
+    require<FileError>(stream_.good(), "TrainingCurve: cannot write ", path.string());
+    writer_.emplace(stream_, std::vector<std::string>{"step", "loss"});
+    for (const auto& [step, loss] : kept) {
+      writer_->row(step, loss);
+    }
+  }
+  template <class Scalar>
+  void on_step(const TrainingState<Scalar>& state) {
+    *sum_ += state.loss;
+    if (state.step % settings_.every == 0) {
+      writer_->row(state.step, *sum_ / static_cast<double>(settings_.every));
+      *sum_ = 0.0;
+    }
+  }
+
+ private:
+  /// The rows of an earlier part of the stage.
+  static std::vector<std::pair<Index, double>> rows_until(const std::filesystem::path& path, Index step) {
+    std::ifstream stream(path, std::ios::binary);
+    if (step == 0 || !stream.good()) {
+      return {};
+    }
+    const std::string content{std::istreambuf_iterator<char>(stream), {}};
+    std::vector<std::pair<Index, double>> rows;
+    bool is_header = true;
+    for (const CsvRow& row : parse_csv(content, path.string())) {
+      if (!std::exchange(is_header, false) && row.fields.size() == 2 && std::stoll(row.fields[0]) <= step) {
+        rows.emplace_back(std::stoll(row.fields[0]), std::stod(row.fields[1]));
+      }
+    }
+    return rows;
+  }
+
+  Settings settings_;
+  std::ofstream stream_;
+  std::optional<CsvWriter> writer_;
+  double* sum_ = nullptr;
+};
+
+INCONTEXT_NAMESPACE_END
