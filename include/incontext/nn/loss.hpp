@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 INCONTEXT_NAMESPACE_BEGIN
@@ -57,10 +56,20 @@ struct SquaredError {
 struct CrossEntropy {
   using batch_type = TokenBatch;
 
-  /// \throws ConfigurationError if nothing is left after masking
+  /// \throws ShapeError if tokens, targets or weights are not one for every token
+  /// \throws ConfigurationError if a weight is negative, or nothing is left after masking
   [[nodiscard]] double total_weight(const TokenBatch& batch) const {
-    const double total = batch.weights.empty() ? static_cast<double>(batch.count * batch.length)
-                                               : std::accumulate(batch.weights.begin(), batch.weights.end(), 0.0);
+    const auto tokens = static_cast<std::size_t>(batch.count * batch.length);
+    const bool fits = batch.tokens.size() == tokens && batch.targets.size() == tokens &&
+                      (batch.weights.empty() || batch.weights.size() == tokens);
+    require<ShapeError>(fits, "CrossEntropy: ", batch.tokens.size(), " tokens, ", batch.targets.size(),
+                        " targets and ", batch.weights.size(), " weights for ", batch.count, " sequences of length ",
+                        batch.length, ", expected ", tokens, " of each, or no weights");
+    double total = batch.weights.empty() ? static_cast<double>(tokens) : 0.0;
+    for (const double weight : batch.weights) {
+      require(weight >= 0.0, "CrossEntropy: the weight of a token is ", weight, ", expected at least 0");
+      total += weight;
+    }
     require(total > 0.0, "CrossEntropy: the weights of a token batch sum to ", total, ", expected more than 0");
     return total;
   }

@@ -10,6 +10,7 @@
 #include <charconv>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -37,10 +38,10 @@ class Checkpoint {
 
   /// \throws FileError if the file is broken, or belongs to a stage with another key or other settings
   template <class Scalar>
-  bool restore(TrainingState<Scalar>& state) const {
+  void restore(TrainingState<Scalar>& state) const {
     std::error_code error;
     if (!settings_.resume || !std::filesystem::exists(path(state), error)) {
-      return false;
+      return;
     }
     const TensorFile file = load_tensors(path(state));
     expect(file, "stage", state.stage);
@@ -52,6 +53,8 @@ class Checkpoint {
       load(file, prefix(name), *buffer);
     }
     state.step = number<Index>(file, "step");
+    require<FileError>(state.step >= 0 && state.step <= state.steps, file.origin, ": metadata 'step' is ", state.step,
+                       ", expected 0 to ", state.steps);
     state.finished = number<Index>(file, "finished") == 1;
     state.loss = number<double>(file, "loss");
     for (const auto& [name, value] : file.metadata) {
@@ -59,18 +62,14 @@ class Checkpoint {
         state.memory[name.substr(memory_prefix.size())] = number<double>(file, name);
       }
     }
-    return true;
   }
 
+  /// \throws FileError if the file cannot be written
   template <class Scalar>
-  void on_step(const TrainingState<Scalar>& state) const {
-    if (state.step % settings_.every == 0) {
-      save(state);
+  void save(const TrainingState<Scalar>& state) const {
+    if (state.finished || state.step % settings_.every == 0) {
+      save_tensors(path(state), file_of(state));
     }
-  }
-  template <class Scalar>
-  void on_end(const TrainingState<Scalar>& state) const {
-    save(state);
   }
 
  private:
@@ -107,10 +106,10 @@ class Checkpoint {
   }
 
   template <class Scalar>
-  void save(const TrainingState<Scalar>& state) const {
+  static TensorFile file_of(const TrainingState<Scalar>& state) {
     TensorFile file;
     file.metadata = {state.settings.begin(), state.settings.end()};
-    file.metadata["format"] = "incontext checkpoint 1";
+    file.metadata["format"] = "pt";  // what PyTorch's readers look for
     file.metadata["version"] =
         text(INCONTEXT_VERSION_MAJOR, ".", INCONTEXT_VERSION_MINOR, ".", INCONTEXT_VERSION_PATCH);
     file.metadata["stage"] = state.stage;
@@ -124,7 +123,7 @@ class Checkpoint {
     for (const auto& [name, buffer] : state.buffers) {
       store(file, prefix(name), std::as_const(*buffer));
     }
-    save_tensors(path(state), file);
+    return file;
   }
 
   Settings settings_;

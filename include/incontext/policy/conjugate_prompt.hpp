@@ -8,6 +8,7 @@
 #include "incontext/policy/stage.hpp"
 #include "incontext/predictor/predictor.hpp"
 
+#include <type_traits>
 #include <utility>
 
 INCONTEXT_NAMESPACE_BEGIN
@@ -28,8 +29,11 @@ class Conjugated {
 };
 
 /// The policy: predictor -> predictor, or a stage that conjugates whatever is evaluated after it.
-template <InvertibleMap Map>
+template <class Map>
 class ConjugatePrompt : public Stage {
+  static_assert(InvertibleMap<Map>,
+                "ConjugatePrompt needs an InvertibleMap, which has invert() and invert_predictions() beside apply()");
+
  public:
   explicit ConjugatePrompt(Map map) : map_(std::move(map)) {}
 

@@ -5,6 +5,7 @@
 #include "incontext/core/error.hpp"
 #include "incontext/policy/observer.hpp"
 
+#include <cmath>
 #include <limits>
 #include <string>
 
@@ -25,6 +26,7 @@ class EarlyStop {
     require(settings.patience >= 1, "EarlyStop: patience is ", settings.patience, ", expected at least 1");
     require(settings.smoothing >= 0.0 && settings.smoothing < 1.0, "EarlyStop: smoothing is ", settings.smoothing,
             ", expected within [0, 1)");
+    require(!std::isnan(settings.target), "EarlyStop: target is ", settings.target, ", expected a number");
   }
 
   template <class Scalar>

@@ -58,16 +58,19 @@ class Suite {
     require(settings.prompts >= 1, "Suite: prompts is ", settings.prompts, ", expected at least 1");
   }
 
-  /// Adds a task under a name that the records carry.
+  /// Adds a task under a name that the records carry. \throws ConfigurationError if a task has it already
   template <Task Kind>
   Suite& task(std::string name, const Kind& kind) {
+    require(!has(tasks_, name), "Suite: two tasks are named '", name, "'");
     Prompts prompts = kind.sample(settings_.key.fold(name), settings_.prompts);
     tasks_.push_back({std::move(name), std::move(prompts)});
     return *this;
   }
-  /// Adds a reference predictor under a name that the records carry.
+  /// Adds a reference predictor under a name that the records carry. \throws ConfigurationError if a predictor has it
+  /// already, or it is "transformer", which is what the records call the model
   template <Predictor Kind>
   Suite& reference(std::string name, Kind predictor) {
+    require(name != "transformer" && !has(references_, name), "Suite: two predictors are named '", name, "'");
     references_.push_back(
         {std::move(name), [predictor = std::move(predictor)](const Prompts& prompts, ExecutorReference executor) {
            return predict_in_shards(predictor, prompts, executor);
@@ -94,6 +97,11 @@ class Suite {
   }
 
  private:
+  template <class Named>
+  static bool has(const std::vector<Named>& list, const std::string& name) {
+    return std::any_of(list.begin(), list.end(), [&](const Named& entry) { return entry.name == name; });
+  }
+
   Settings settings_;
   std::vector<NamedPrompts> tasks_;
   std::vector<NamedPredictor> references_;

@@ -13,8 +13,12 @@ INCONTEXT_NAMESPACE_BEGIN
 /// Trains the run's model further on `task`. The optimiser starts anew: its moments and its schedule know nothing of
 /// pretraining. `settings.freeze` names parameters that stay. To rehearse earlier tasks meanwhile, mix them in:
 /// `FineTune{mix(narrow, 0.1, broad), ...}`.
-template <Task Kind, GradientTransform Optimiser>
+template <class Kind, class Optimiser>
 class FineTune : public Stage {
+  static_assert(Task<Kind>, "the first argument of FineTune is not a Task: it has no `Prompts sample(Key, Index) const`");
+  static_assert(GradientTransform<Optimiser>,
+                "the second argument of FineTune is not a GradientTransform, as adam() or chain(adam(), rate(1e-3)) is");
+
  public:
   FineTune(Kind task, Optimiser optimiser, TrainSettings settings = {.steps = 400}, std::string name = "fine-tune")
       : task_(std::move(task)),

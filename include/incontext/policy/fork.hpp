@@ -6,6 +6,7 @@
 
 #include <tuple>
 #include <utility>
+#include <vector>
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -18,17 +19,14 @@ class Fork : public Stage {
 
   template <StudyRun Run, class... Observers>
   [[nodiscard]] Run apply(Run run, Observers&... observers) const {
-    const auto trunk_records = run.records().size();
-    const Run trunk = run;
-    Index number = 0;
+    const auto first = static_cast<Index>(run.records().size());
+    std::vector<Record> added;
     const auto follow = [&](const auto& branch) {
-      Run copy = trunk;
-      copy.enter_branch(number++);
-      const auto result = branch.apply(std::move(copy), observers...);
-      run.records().insert(run.records().end(), result.records().begin() + static_cast<Index>(trunk_records),
-                           result.records().end());
+      const auto result = branch.apply(run.branch(), observers...);
+      added.insert(added.end(), result.records().begin() + first, result.records().end());
     };
     std::apply([&](const Branches&... branch) { (follow(branch), ...); }, branches_);
+    run.records().insert(run.records().end(), added.begin(), added.end());
     return run;
   }
 

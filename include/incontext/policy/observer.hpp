@@ -7,9 +7,9 @@
 #include "incontext/core/key.hpp"
 #include "incontext/core/parameters.hpp"
 
+#include <concepts>
 #include <map>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -38,10 +38,14 @@ struct TrainingState {
 enum class Signal { proceed, stop };
 
 /// The hooks, in the order in which they are called; `state` is a TrainingState<Scalar>.
-///   bool restore(state)           may fill in a saved state, once, before the first step; true if it did
+///   void restore(state)           may fill in a saved state, once, before the first step
 ///   void on_begin(state)          before the first step
 ///   Signal or void on_step(state) after every step
 ///   void on_end(state)            after the last step, `finished` is set
+///   void save(state)              after on_step and after on_end of all observers, so that it sees what they remember
+/// A step after which an observer stops the stage has on_end, but no save of its own. A stage that is restored as
+/// finished has no on_end. Besides, Evaluate shows what it measured:
+///   void on_records(records)      a std::vector<Record>, once for every Evaluate
 namespace detail {
 
 template <class State, class... Observers>
@@ -89,6 +93,16 @@ void end(State& state, Observers&... observers) {
     }
   };
   (end_one(observers), ...);
+}
+
+template <class State, class... Observers>
+void save(const State& state, Observers&... observers) {
+  const auto save_one = [&](auto& observer) {
+    if constexpr (requires { observer.save(state); }) {
+      observer.save(state);
+    }
+  };
+  (save_one(observers), ...);
 }
 
 }  // namespace detail

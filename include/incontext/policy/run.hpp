@@ -46,33 +46,42 @@ class Run {
   /// put together: so composition is associative, and a branch of a fork gets what it would get alone.
   [[nodiscard]] Key stage_key() const { return key_.fold("stage").fold(stage_); }
   [[nodiscard]] Index stage() const { return stage_; }
-  void next_stage() { ++stage_; }
+  void next_stage() { ++stage_, branches_ = 0; }
 
-  /// Where in the study this run is: "0", and "1.0-1" for stage 1 in branch 0 of a fork. Names checkpoints.
+  /// Where in the study this run is, unlike any other place: "0", and "1.0-1" for stage 1 in the first branch that
+  /// leaves there. Names checkpoints.
   [[nodiscard]] std::string place() const { return branch_ + std::to_string(stage_); }
-  void enter_branch(Index branch) { branch_ = place() + "." + std::to_string(branch) + "-"; }
+
+  /// A copy that goes on in a branch of its own. Branches that leave at one place are counted, over several forks too.
+  [[nodiscard]] Run branch() {
+    Run copy = *this;
+    copy.branch_ = place() + "." + std::to_string(branches_++) + "-";
+    copy.branches_ = 0;
+    return copy;
+  }
 
   /// The same run, asked through another view.
   template <InvertibleMap Other>
   [[nodiscard]] Run<Model, Other> with_view(Other view) && {
     Run<Model, Other> run(std::move(model_), key_, std::move(settings_), std::move(view));
-    run.continue_from(stage_, std::move(branch_), std::move(records_));
+    run.stage_ = stage_;
+    run.branch_ = std::move(branch_);
+    run.branches_ = branches_;
+    run.records_ = std::move(records_);
     return run;
-  }
-  /// For `with_view`: takes over the place and the records of another run.
-  void continue_from(Index stage, std::string branch, std::vector<Record> records) {
-    stage_ = stage;
-    branch_ = std::move(branch);
-    records_ = std::move(records);
   }
 
  private:
+  template <class OtherModel, InvertibleMap OtherView>
+  friend class Run;
+
   Model model_;
   Key key_;
   RunSettings settings_;
   View view_;
   Index stage_ = 0;
-  std::string branch_;
+  std::string branch_;  // what `place` begins with
+  Index branches_ = 0;  // that left here so far
   std::vector<Record> records_;
 };
 

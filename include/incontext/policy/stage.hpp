@@ -3,7 +3,10 @@
 /// Stages of a study, and their composition: `stage | stage`, and a call to run them.
 
 #include "incontext/core/config.hpp"
+#include "incontext/map/map.hpp"
 #include "incontext/policy/run.hpp"
+#include "incontext/predictor/predictor.hpp"
+#include "incontext/task/task.hpp"
 
 #include <concepts>
 #include <type_traits>
@@ -49,6 +52,26 @@ template <StudyStage Only, StudyRun Run, class... Observers>
 template <StudyStage First, StudyStage Second>
 [[nodiscard]] Sequence<First, Second> operator|(First first, Second second) {
   return Sequence<First, Second>(std::move(first), std::move(second));
+}
+
+/// Not a study: says what is missing.
+template <class First, StudyStage Second>
+requires(!StudyStage<First> && (Task<First> || PromptMap<First> || Predictor<First>)) const Second&
+operator|(const First&, const Second& second) {
+  static_assert(StudyStage<First>,
+                "only a stage goes in front of a stage. Hand a task to Pretrain or FineTune, a model to start(), and "
+                "make a stage of a map by ConjugatePrompt");
+  return second;
+}
+
+/// Not a study: says what is missing.
+template <StudyStage First, class Second>
+requires(!StudyStage<Second> && (Task<Second> || PromptMap<Second> || Predictor<Second>)) const First&
+operator|(const First& first, const Second&) {
+  static_assert(StudyStage<Second>,
+                "only a stage goes behind a stage. Hand a task to Pretrain or FineTune, and make a stage of a map by "
+                "ConjugatePrompt");
+  return first;
 }
 
 INCONTEXT_NAMESPACE_END

@@ -11,8 +11,8 @@
 #include "incontext/task/curriculum.hpp"
 #include "incontext/task/task.hpp"
 
+#include <algorithm>
 #include <cmath>
-#include <sstream>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -53,6 +53,23 @@ inline std::string describe(const TransformerSettings& settings) {
               settings.positions, ", outputs ", settings.outputs);
 }
 
+inline std::string describe(const Curriculum& curriculum) {
+  const auto growth = [](const Growth& size) {
+    return size.start == 0 ? "all" : text("from ", size.start, " by ", size.increment, " every ", size.interval);
+  };
+  return "dimension " + growth(curriculum.dimension) + ", points " + growth(curriculum.points);
+}
+
+/// The values with a space between them.
+template <class Value>
+std::string listed(const std::vector<Value>& values) {
+  std::string list;
+  for (const Value& value : values) {
+    list += (list.empty() ? "" : " ") + text(value);
+  }
+  return list;
+}
+
 }  // namespace detail
 
 /// One step of training: gradient, transforms, update. Keeps the memory of all three, so that a warm step allocates
@@ -71,7 +88,7 @@ class Trainer {
         frozen_(model.parameters().layout().matching(freeze)) {}
 
   /// Moves the model by one step on this batch and returns the loss before it.
-  /// \throws NonFiniteError if loss or gradient is not finite; the model is left as it was
+  /// \throws NonFiniteError if loss, gradient or update is not finite; the model is left as it was
   double step(Model& model, const Prompts& batch, Index number, ExecutorReference executor) {
     const double loss = gradient_(model, batch, loss_, executor);
     ParameterBuffer<Scalar>& updates = gradient_.gradient();
@@ -83,6 +100,8 @@ class Trainer {
     detail::hold(frozen_, updates);
     optimiser_.update(updates, model.parameters(), number, state_);
     detail::hold(frozen_, updates);
+    require<NonFiniteError>(std::isfinite(global_norm(updates)), "step ", number,
+                            ": the update is not finite, though the gradient is. Lower the learning rate");
     model.parameters() += updates;
     return loss;
   }
@@ -129,6 +148,9 @@ template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observe
   state.key = run.stage_key();
   state.settings = {{"architecture", Model::architecture_type::name},
                     {"batch", std::to_string(settings.batch)},
+                    {"curriculum", detail::describe(settings.curriculum)},
+                    {"freeze", detail::listed(settings.freeze)},
+                    {"loss weights", detail::listed(settings.loss.weights)},
                     {"model", detail::describe(model.settings())},
                     {"optimiser", trainer.describe()},
                     {"steps", std::to_string(settings.steps)}};
@@ -149,17 +171,20 @@ template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observe
 
   detail::restore(state, observers...);
   detail::begin(state, observers...);
-  bool stop = state.finished;
-  while (!stop && state.step < state.steps) {
-    const Prompts batch = sample(state.step);
-    state.loss = trainer.step(model, batch, state.step, run.executor());
-    state.tokens_a_step = batch.count * Model::Encoding::tokens(batch.prefix, batch.points);
-    ++state.step;
-    stop = detail::step(state, observers...);
-  }
   if (!state.finished) {
+    while (state.step < state.steps) {
+      const Prompts batch = sample(state.step);
+      state.loss = trainer.step(model, batch, state.step, run.executor());
+      state.tokens_a_step = batch.count * Model::Encoding::tokens(batch.prefix, batch.points);
+      ++state.step;
+      if (detail::step(state, observers...)) {
+        break;
+      }
+      detail::save(state, observers...);
+    }
     state.finished = true;
     detail::end(state, observers...);
+    detail::save(state, observers...);
   }
   run.next_stage();
   return run;

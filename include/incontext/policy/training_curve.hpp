@@ -6,6 +6,7 @@
 #include "incontext/policy/observer.hpp"
 #include "incontext/report/csv.hpp"
 
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -39,13 +40,13 @@ class TrainingCurve {
   void on_begin(TrainingState<Scalar>& state) {
     sum_ = &state.memory.try_emplace("training_curve.sum", 0.0).first->second;
     const std::filesystem::path path = settings_.folder / ("training-" + state.place + ".csv");
-    const std::vector<std::pair<Index, double>> kept = rows_until(path, state.step);
+    const std::vector<CsvRow> kept = rows_until(path, state.step);
     writer_.reset();
     stream_ = std::ofstream(path, std::ios::binary);
     require<FileError>(stream_.good(), "TrainingCurve: cannot write ", path.string());
     writer_.emplace(stream_, std::vector<std::string>{"step", "loss"});
-    for (const auto& [step, loss] : kept) {
-      writer_->row(step, loss);
+    for (const CsvRow& row : kept) {
+      writer_->row(row.fields[0], row.fields[1]);
     }
   }
   template <class Scalar>
@@ -59,19 +60,20 @@ class TrainingCurve {
 
  private:
   /// The rows of an earlier part of the stage.
-  static std::vector<std::pair<Index, double>> rows_until(const std::filesystem::path& path, Index step) {
+  static std::vector<CsvRow> rows_until(const std::filesystem::path& path, Index step) {
     std::ifstream stream(path, std::ios::binary);
     if (step == 0 || !stream.good()) {
       return {};
     }
     const std::string content{std::istreambuf_iterator<char>(stream), {}};
-    std::vector<std::pair<Index, double>> rows;
-    bool is_header = true;
-    for (const CsvRow& row : parse_csv(content, path.string())) {
-      if (!std::exchange(is_header, false) && row.fields.size() == 2 && std::stoll(row.fields[0]) <= step) {
-        rows.emplace_back(std::stoll(row.fields[0]), std::stod(row.fields[1]));
-      }
-    }
+    std::vector<CsvRow> rows = parse_csv(content, path.string());
+    // The header is no number; a row that a crash cut short is later than the step.
+    std::erase_if(rows, [&](const CsvRow& row) {
+      const std::string& field = row.fields.front();
+      Index number = 0;
+      const auto parsed = std::from_chars(field.data(), field.data() + field.size(), number);
+      return row.fields.size() != 2 || parsed.ec != std::errc{} || number > step;
+    });
     return rows;
   }
 
