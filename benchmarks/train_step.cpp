@@ -1,0 +1,62 @@
+// The whole training step: sampling, forward, backward, Adam. Batch 64, interleaved tokens, the mean of real time.
+//   train_step/<size>/fp32/threads:<n>, with tokens a second beside it.
+
+#include <incontext/incontext.hpp>
+
+#include <benchmark/benchmark.h>
+
+#include <string>
+
+namespace {
+
+using namespace incontext;
+
+struct Size {
+  const char* name;
+  TransformerSettings model;
+};
+
+void train_step(benchmark::State& state, const Size& size, Index threads) {
+  const Key root{0};
+  const LinearRegression task{{.dimension = size.model.dimension, .points = size.model.points, .noise = 1.0}};
+  Transformer<float> model{size.model, root.fold("initialisation")};
+  Trainer trainer(model, chain(clip_norm(1.0), adam(), rate(1e-4)));
+  ThreadExecutor executor(threads);
+  constexpr Index batch = 64;
+  Index step = 0;
+  for (auto _ : state) {
+    trainer.step(model, task.sample(root.fold(step), batch), step, executor);
+    ++step;
+  }
+  const Index tokens = InterleavedTokens::tokens(0, size.model.points);
+  state.counters["tokens"] =
+      benchmark::Counter(static_cast<double>(step * batch * tokens), benchmark::Counter::kIsRate);
+  state.counters["workspace_bytes"] = static_cast<double>(trainer.gradient().workspace_bytes());
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  // Garg et al. 2022's tiny, small and standard, and one below them.
+  const Size sizes[] = {
+      {"micro", {.dimension = 20, .points = 20, .layers = 2, .heads = 2, .width = 32}},
+      {"tiny", {.dimension = 20, .points = 41, .layers = 3, .heads = 2, .width = 64}},
+      {"small", {.dimension = 20, .points = 41, .layers = 6, .heads = 4, .width = 128}},
+      {"standard", {.dimension = 20, .points = 41, .layers = 12, .heads = 8, .width = 256}},
+  };
+  for (const Size& size : sizes) {
+    for (const Index threads : {1, 2}) {
+      benchmark::RegisterBenchmark(
+          (std::string("train_step/") + size.name + "/fp32/threads:" + std::to_string(threads)).c_str(),
+          [size, threads](benchmark::State& state) { train_step(state, size, threads); })
+          ->Unit(benchmark::kMillisecond)
+          ->UseRealTime();
+    }
+  }
+  benchmark::Initialize(&count, arguments);
+  if (benchmark::ReportUnrecognizedArguments(count, arguments)) {
+    return 1;
+  }
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+}

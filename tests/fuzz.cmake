@@ -1,0 +1,13 @@
+# Every tests/fuzz/fuzz_<name>.cpp is a libFuzzer program of that name.
+if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  message(STATUS "incontext: fuzz targets need clang++, going on without")
+  return()
+endif()
+file(GLOB fuzzers CONFIGURE_DEPENDS fuzz/fuzz_*.cpp)
+foreach(fuzzer IN LISTS fuzzers)
+  get_filename_component(name ${fuzzer} NAME_WE)
+  add_executable(${name} ${fuzzer})
+  target_link_libraries(${name} PRIVATE incontext_development)
+  target_compile_options(${name} PRIVATE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer,address,undefined)
+endforeach()
