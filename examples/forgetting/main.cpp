@@ -35,10 +35,13 @@ void print_claims(const Settings& settings, const Table& table) {
 }
 
 int run(const Settings& settings, const std::string& command) {
+  const std::filesystem::path records = settings.output / "forgetting.csv";
+  require<FileError>(!settings.summarise || std::filesystem::exists(records), "--summarise needs the table '",
+                     records.string(), "', which is not there; run the study first");
   check_output(settings.output);
   Results results;
   if (settings.summarise) {
-    results.records = read_records(settings.output / "forgetting.csv");
+    results.records = read_records(records);
     results.likelihoods = read_likelihoods(settings.output / "likelihood.csv");
   } else {
     ThreadExecutor executor(settings.threads);
@@ -62,8 +65,8 @@ int run(const Settings& settings, const std::string& command) {
   }
   const std::string figure = write_report(settings, results, command);
   print_claims(settings, Table(results.records));
-  std::printf("\n%s\n%s\n%s\n", (settings.output / "forgetting.csv").string().c_str(),
-              (settings.output / "summary.md").string().c_str(), figure.c_str());
+  std::printf("\n%s\n%s\n%s\n", records.string().c_str(), (settings.output / "summary.md").string().c_str(),
+              figure.c_str());
   return 0;
 }
 

@@ -81,7 +81,7 @@ inline Figure error_figure(const Settings& settings, const Table& table, const s
   const auto seeds = table.seeds(study);
   Figure figure{.title = "Forgetting and recovery by number of exemplars",
                 .x_axis = {.label = "exemplars in the prompt"},
-                .y_axis = {.label = "squared error against the noiseless target"},
+                .y_axis = {.label = "squared error against the noiseless target", .minimum = 0.0},
                 .share_y = true};
   const std::string mild = "scale " + shortest_text(settings.gammas.front());
   for (const std::string task : {"D_cont", "D_disc"}) {
@@ -121,13 +121,16 @@ inline Figure likelihood_figure(const Settings& settings, const std::vector<Like
     means.high.push_back(bins.y[bin] + 1.96 * bins.standard_error[bin]);
   }
   // A few prompts lie far out; the axis shows where nearly all are, and the table holds the rest.
-  std::vector<double> sorted = dots.y;
-  std::sort(sorted.begin(), sorted.end());
+  const auto sorted = [](std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values;
+  };
+  const std::vector<double> rises = sorted(dots.y);
   return {.title = text("Forgetting at ", settings.likelihood_exemplars, " exemplars by likelihood of the prompt"),
-          .x_axis = {.label = "log p_disc of the labels (nats)"},
+          .x_axis = {.label = "log p_disc of the labels (nats)", .minimum = quantile(sorted(dots.x), 0.005)},
           .y_axis = {.label = "rise of the squared error by fine-tuning",
-                     .minimum = quantile(sorted, 0.005),
-                     .maximum = quantile(sorted, 0.995)},
+                     .minimum = quantile(rises, 0.005),
+                     .maximum = quantile(rises, 0.995)},
           .panels = {{.series = {dots, means}}}};
 }
 
@@ -136,7 +139,7 @@ inline Figure recovery_figure(const Settings& settings, const Table& table, cons
   const auto seeds = table.seeds(study);
   Figure figure{.title = "Conjugate prompting: labels x gamma in, prediction / gamma out (1-3 exemplars)",
                 .x_axis = {.label = "gamma"},
-                .y_axis = {.label = "squared error against the noiseless target"},
+                .y_axis = {.label = "squared error against the noiseless target", .minimum = 0.0},
                 .share_y = false};
   for (const std::string task : {"D_cont", "D_disc"}) {
     const auto by_gamma = [&](std::string name, const std::string& stage, const std::string& predictor,

@@ -193,7 +193,7 @@ inline Settings parse(int count, char** arguments) {
       "Forgetting as implicit inference (Kotha et al. 2024): a transformer learns regression in context on a mixture "
       "of fresh and pooled tasks, is fine-tuned on the pool, forgets the fresh ones, and gets them back by conjugate "
       "prompting. Every number stands beside the Bayes-optimal one."};
-  app.option_defaults()->always_capture_default();
+  app.option_defaults()->always_capture_default()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   const char* prompts = "Prompts";
   const char* model = "Model";
   const char* training = "Training";
@@ -206,6 +206,7 @@ inline Settings parse(int count, char** arguments) {
   app.add_option("--noise", settings.noise, "standard deviation of the label noise")->group(prompts);
   app.add_option("--alpha", settings.alphas, "weight of D_disc in the pretraining mixture; several give a study each")
       ->delimiter(',')
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(prompts);
   app.add_flag("--pure,!--no-pure", settings.pure, "also train on D_cont only and on D_disc only (claims 1 and 2)")
       ->group(prompts);
@@ -226,7 +227,10 @@ inline Settings parse(int count, char** arguments) {
       ->group(training);
   app.add_option("--fine-tune-steps", settings.fine_tune_steps, "steps on D_disc")->group(training);
   app.add_option("--fine-tune-rate", settings.fine_tune_rate, "learning rate on D_disc")->group(training);
-  app.add_option("--gamma", settings.gammas, "label scales of conjugate prompting")->delimiter(',')->group(evaluation);
+  app.add_option("--gamma", settings.gammas, "label scales of conjugate prompting")
+      ->delimiter(',')
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(evaluation);
   app.add_option("--prompts", settings.prompts, "evaluation prompts of every task")->group(evaluation);
   app.add_option("--likelihood-exemplars", settings.likelihood_exemplars,
                  "exemplars after which forgetting is held against the prompt's likelihood under D_disc")

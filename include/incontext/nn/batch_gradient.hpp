@@ -9,21 +9,24 @@
 #include "incontext/nn/transformer.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 #include <vector>
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// Computes loss and gradient of batches for one model. The batch is cut in `shards` parts, whatever the number of
-/// threads; each part is run through the model in micro-batches that stay in cache; the parts' gradients are added in
-/// order. So threads never change a bit. Memory is kept from batch to batch: a warm call allocates nothing.
+/// Computes loss and gradient of batches for one model. The batch is cut in 2 to `most_shards` parts by its shape,
+/// whatever the number of threads; each part is run through the model in micro-batches that stay in cache; the parts'
+/// gradients are added in order. So threads never change a bit. Memory is kept from batch to batch: a warm call
+/// allocates nothing.
 template <class Scalar, class Architecture>
 class BatchGradient {
  public:
   using Model = Transformer<Scalar, Architecture>;
-  static constexpr Index shards = 8;
+  static constexpr Index most_shards = 8;
 
   explicit BatchGradient(const Model& model)
-      : gradient_(model.parameters().shared_layout()), shards_(static_cast<std::size_t>(shards), Shard(model)) {}
+      : gradient_(model.parameters().shared_layout()), shards_(static_cast<std::size_t>(most_shards), Shard(model)) {}
 
   /// The loss of the batch; its gradient is in `gradient()` afterwards.
   /// \throws ShapeError if the batch does not fit the model
@@ -31,6 +34,7 @@ class BatchGradient {
   double operator()(const Model& model, const typename Loss::batch_type& batch, const Loss& loss,
                     ExecutorReference executor) {
     const double total = total_weight(loss, batch);
+    const Index shards = shards_of(batch.count * tokens_of(batch));
     const auto part = [&](Index shard) { return batch.count * shard / shards; };
     executor.run(shards, [&](Index index) {
       Shard& shard = shards_[static_cast<std::size_t>(index)];
@@ -41,10 +45,10 @@ class BatchGradient {
         run_micro_batch(model, batch, loss, total, first, (std::min)(stride, part(index + 1) - first), shard);
       }
     });
-    reduce(executor);
+    reduce(shards, executor);
     double sum = 0.0;
-    for (const Shard& shard : shards_) {
-      sum += shard.loss;
+    for (Index index = 0; index < shards; ++index) {
+      sum += shards_[static_cast<std::size_t>(index)].loss;
     }
     return sum;
   }
@@ -74,6 +78,13 @@ class BatchGradient {
   /// Most rows of a micro-batch: enough for the products to run at full speed, few enough for the activations to stay
   /// in cache.
   static constexpr Index rows_of_micro_batch = 384;
+
+  /// Enough parts for several threads, few enough that clearing and adding their gradients costs little beside a small
+  /// batch: a power of two, so that threads get equal shares.
+  static Index shards_of(Index rows) {
+    const auto micro_batches = static_cast<std::size_t>((rows + rows_of_micro_batch - 1) / rows_of_micro_batch);
+    return (std::clamp)(static_cast<Index>(std::bit_ceil(micro_batches)), Index{2}, most_shards);
+  }
 
   static Index tokens_of(const Prompts& prompts) { return Model::Encoding::tokens(prompts.prefix, prompts.points); }
   static Index tokens_of(const TokenBatch& batch) { return batch.length; }
@@ -132,16 +143,16 @@ class BatchGradient {
   }
 
   /// gradient = sum of the shards' gradients, in shard order for every element.
-  void reduce(ExecutorReference executor) {
-    const Index size = gradient_.size();
-    const auto part = [&](Index slice) { return size * slice / shards; };
-    executor.run(shards, [&](Index slice) {
+  void reduce(Index shards, ExecutorReference executor) {
+    constexpr Index slices = most_shards;
+    const auto part = [&](Index slice) { return gradient_.size() * slice / slices; };
+    executor.run(slices, [&](Index slice) {
       const Index first = part(slice);
       const Index length = part(slice + 1) - first;
       Scalar* target = gradient_.data() + first;
       std::copy(shards_[0].gradient.data() + first, shards_[0].gradient.data() + first + length, target);
-      for (std::size_t shard = 1; shard < shards_.size(); ++shard) {
-        add_row(length, static_cast<const Scalar*>(shards_[shard].gradient.data() + first), target);
+      for (Index shard = 1; shard < shards; ++shard) {
+        add_row(length, std::as_const(shards_[static_cast<std::size_t>(shard)].gradient).data() + first, target);
       }
     });
   }

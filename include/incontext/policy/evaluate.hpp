@@ -5,6 +5,7 @@
 #include "incontext/core/error.hpp"
 #include "incontext/core/executor.hpp"
 #include "incontext/core/key.hpp"
+#include "incontext/policy/observer.hpp"
 #include "incontext/policy/run.hpp"
 #include "incontext/policy/stage.hpp"
 #include "incontext/predictor/predictor.hpp"
@@ -129,12 +130,7 @@ class Evaluate : public Stage {
       }
     }
     const std::vector<Record> added(run.records().begin() + first, run.records().end());
-    const auto tell = [&](auto& observer) {
-      if constexpr (requires { observer.on_records(added); }) {
-        observer.on_records(added);
-      }
-    };
-    (tell(observers), ...);
+    (detail::show(added, observers), ...);
     return run;
   }
 

@@ -15,9 +15,11 @@ INCONTEXT_NAMESPACE_BEGIN
 /// `FineTune{mix(narrow, 0.1, broad), ...}`.
 template <class Kind, class Optimiser>
 class FineTune : public Stage {
-  static_assert(Task<Kind>, "the first argument of FineTune is not a Task: it has no `Prompts sample(Key, Index) const`");
-  static_assert(GradientTransform<Optimiser>,
-                "the second argument of FineTune is not a GradientTransform, as adam() or chain(adam(), rate(1e-3)) is");
+  static_assert(Task<Kind>,
+                "the first argument of FineTune is not a Task: it has no `Prompts sample(Key, Index) const`");
+  static_assert(
+      GradientTransform<Optimiser>,
+      "the second argument of FineTune is not a GradientTransform, as adam() or chain(adam(), rate(1e-3)) is");
 
  public:
   FineTune(Kind task, Optimiser optimiser, TrainSettings settings = {.steps = 400}, std::string name = "fine-tune")

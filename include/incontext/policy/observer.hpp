@@ -6,6 +6,7 @@
 #include "incontext/core/config.hpp"
 #include "incontext/core/key.hpp"
 #include "incontext/core/parameters.hpp"
+#include "incontext/report/record.hpp"
 
 #include <concepts>
 #include <map>
@@ -48,61 +49,52 @@ enum class Signal { proceed, stop };
 ///   void on_records(records)      a std::vector<Record>, once for every Evaluate
 namespace detail {
 
-template <class State, class... Observers>
-void restore(State& state, Observers&... observers) {
-  const auto restore_one = [&](auto& observer) {
-    if constexpr (requires { observer.restore(state); }) {
-      observer.restore(state);
-    }
-  };
-  (restore_one(observers), ...);
+template <class State, class Observer>
+void restore(State& state, Observer& observer) {
+  if constexpr (requires { observer.restore(state); }) {
+    observer.restore(state);
+  }
 }
 
-template <class State, class... Observers>
-void begin(State& state, Observers&... observers) {
-  const auto begin_one = [&](auto& observer) {
-    if constexpr (requires { observer.on_begin(state); }) {
-      observer.on_begin(state);
-    }
-  };
-  (begin_one(observers), ...);
+template <class State, class Observer>
+void begin(State& state, Observer& observer) {
+  if constexpr (requires { observer.on_begin(state); }) {
+    observer.on_begin(state);
+  }
 }
 
-/// True if any observer asks to stop; all are told all the same.
-template <class State, class... Observers>
-[[nodiscard]] bool step(State& state, Observers&... observers) {
-  bool stop = false;
-  const auto step_one = [&](auto& observer) {
-    if constexpr (requires {
-                    { observer.on_step(state) } -> std::same_as<Signal>;
-                  }) {
-      stop = observer.on_step(state) == Signal::stop || stop;
-    } else if constexpr (requires { observer.on_step(state); }) {
-      observer.on_step(state);
-    }
-  };
-  (step_one(observers), ...);
-  return stop;
+/// True if the observer asks to stop.
+template <class State, class Observer>
+[[nodiscard]] bool step(State& state, Observer& observer) {
+  if constexpr (requires {
+                  { observer.on_step(state) } -> std::same_as<Signal>;
+                }) {
+    return observer.on_step(state) == Signal::stop;
+  } else if constexpr (requires { observer.on_step(state); }) {
+    observer.on_step(state);
+  }
+  return false;
 }
 
-template <class State, class... Observers>
-void end(State& state, Observers&... observers) {
-  const auto end_one = [&](auto& observer) {
-    if constexpr (requires { observer.on_end(state); }) {
-      observer.on_end(state);
-    }
-  };
-  (end_one(observers), ...);
+template <class State, class Observer>
+void end(State& state, Observer& observer) {
+  if constexpr (requires { observer.on_end(state); }) {
+    observer.on_end(state);
+  }
 }
 
-template <class State, class... Observers>
-void save(const State& state, Observers&... observers) {
-  const auto save_one = [&](auto& observer) {
-    if constexpr (requires { observer.save(state); }) {
-      observer.save(state);
-    }
-  };
-  (save_one(observers), ...);
+template <class State, class Observer>
+void save(const State& state, Observer& observer) {
+  if constexpr (requires { observer.save(state); }) {
+    observer.save(state);
+  }
+}
+
+template <class Observer>
+void show(const std::vector<Record>& records, Observer& observer) {
+  if constexpr (requires { observer.on_records(records); }) {
+    observer.on_records(records);
+  }
 }
 
 }  // namespace detail

@@ -13,9 +13,11 @@ INCONTEXT_NAMESPACE_BEGIN
 /// Trains the run's model on fresh prompts of `task`.
 template <class Kind, class Optimiser>
 class Pretrain : public Stage {
-  static_assert(Task<Kind>, "the first argument of Pretrain is not a Task: it has no `Prompts sample(Key, Index) const`");
-  static_assert(GradientTransform<Optimiser>,
-                "the second argument of Pretrain is not a GradientTransform, as adam() or chain(adam(), rate(1e-3)) is");
+  static_assert(Task<Kind>,
+                "the first argument of Pretrain is not a Task: it has no `Prompts sample(Key, Index) const`");
+  static_assert(
+      GradientTransform<Optimiser>,
+      "the second argument of Pretrain is not a GradientTransform, as adam() or chain(adam(), rate(1e-3)) is");
 
  public:
   Pretrain(Kind task, Optimiser optimiser, TrainSettings settings, std::string name = "pretrain")

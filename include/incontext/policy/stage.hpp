@@ -56,8 +56,8 @@ template <StudyStage First, StudyStage Second>
 
 /// Not a study: says what is missing.
 template <class First, StudyStage Second>
-requires(!StudyStage<First> && (Task<First> || PromptMap<First> || Predictor<First>)) const Second&
-operator|(const First&, const Second& second) {
+requires(!StudyStage<First> && (Task<First> || PromptMap<First> || Predictor<First>)) const Second& operator|(
+    const First&, const Second& second) {
   static_assert(StudyStage<First>,
                 "only a stage goes in front of a stage. Hand a task to Pretrain or FineTune, a model to start(), and "
                 "make a stage of a map by ConjugatePrompt");
@@ -66,8 +66,8 @@ operator|(const First&, const Second& second) {
 
 /// Not a study: says what is missing.
 template <StudyStage First, class Second>
-requires(!StudyStage<Second> && (Task<Second> || PromptMap<Second> || Predictor<Second>)) const First&
-operator|(const First& first, const Second&) {
+requires(!StudyStage<Second> && (Task<Second> || PromptMap<Second> || Predictor<Second>)) const First& operator|(
+    const First& first, const Second&) {
   static_assert(StudyStage<Second>,
                 "only a stage goes behind a stage. Hand a task to Pretrain or FineTune, and make a stage of a map by "
                 "ConjugatePrompt");

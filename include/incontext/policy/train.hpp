@@ -169,22 +169,24 @@ template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observe
     return task.sample(key, settings.batch);
   };
 
-  detail::restore(state, observers...);
-  detail::begin(state, observers...);
+  (detail::restore(state, observers), ...);
+  (detail::begin(state, observers), ...);
   if (!state.finished) {
     while (state.step < state.steps) {
       const Prompts batch = sample(state.step);
       state.loss = trainer.step(model, batch, state.step, run.executor());
       state.tokens_a_step = batch.count * Model::Encoding::tokens(batch.prefix, batch.points);
       ++state.step;
-      if (detail::step(state, observers...)) {
+      bool stop = false;
+      ((stop = detail::step(state, observers) || stop), ...);  // all are told, whoever asks to stop
+      if (stop) {
         break;
       }
-      detail::save(state, observers...);
+      (detail::save(state, observers), ...);
     }
     state.finished = true;
-    detail::end(state, observers...);
-    detail::save(state, observers...);
+    (detail::end(state, observers), ...);
+    (detail::save(state, observers), ...);
   }
   run.next_stage();
   return run;
