@@ -41,7 +41,7 @@ class SineWaves {
     Prompts prompts(count, settings_.points, 1);
     prompts.key = key;
     for (Index prompt = 0; prompt < count; ++prompt) {
-      Stream task(key.fold("task").fold(prompt));  // a stream for every role and prompt: see "Keys" below
+      Stream task(key.fold("task").fold(prompt));  // a stream for every role and every prompt
       Stream data(key.fold("data").fold(prompt));
       const double amplitude = task.normal();
       const double phase = task.uniform(0.0, 6.283185307179586);
@@ -397,15 +397,15 @@ int main() {
   const std::filesystem::path folder = std::filesystem::temp_directory_path() / "incontext-extending";
   std::filesystem::remove_all(folder);
   const auto optimiser = chain(SignDescent{}, rate(InverseRoot{.rate = 3e-3}));
-  const auto study = Pretrain{signs, optimiser, {.steps = 400, .batch = 32}} | Evaluate{"pretrained", Suite{{}}};
+  const auto study = Pretrain{signs, optimiser, {.steps = 300, .batch = 32}} | Evaluate{"pretrained", Suite{{}}};
   const Transformer<float, LogisticGpt2> model{
-      {.dimension = 2, .points = 6, .layers = 2, .width = 16, .initial_scale = 0.1}, root};
+      {.dimension = 2, .points = 6, .layers = 2, .width = 16, .initial_scale = 0.3}, root};
 
   ThreadPerShard threads;
   FirstAndLastLoss loss;
   const auto trained =
       study(start(model, root.fold("run"), {.executor = threads}), loss, Checkpoint{{.folder = folder, .every = 100}});
-  std::printf("%s: loss %.2f, %.2f after 400 steps of sign descent\n", LogisticGpt2::name, loss.first, loss.last);
+  std::printf("%s: loss %.2f, %.2f after 300 steps of sign descent\n", LogisticGpt2::name, loss.first, loss.last);
 
   const auto resumed = study(start(model, root.fold("run")), Checkpoint{{.folder = folder, .resume = true}});
   std::printf("resumed on one thread: %s\n",

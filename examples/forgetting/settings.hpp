@@ -23,10 +23,10 @@ using incontext::Index;
 struct Settings {
   std::string preset = "demo";
   // The prompts.
-  Index dimension = 3;
-  Index exemplars = 8;  ///< most exemplars in front of a query
-  Index pool = 8;       ///< tasks of D_disc
-  double noise = 0.5;
+  Index dimension = 4;
+  Index exemplars = 6;  ///< most exemplars in front of a query
+  Index pool = 4;       ///< tasks of D_disc
+  double noise = 1.0;
   std::vector<double> alphas = {0.5};  ///< weights of D_disc in the pretraining mixtures
   bool pure = true;                    ///< also train on D_cont only and on D_disc only
   // The model.
@@ -35,8 +35,8 @@ struct Settings {
   Index heads = 2;
   double initial_scale = 0.1;
   // Pretraining.
-  Index steps = 8000;
-  Index pure_steps = 2000;  ///< for the models of one distribution
+  Index steps = 10'000;
+  Index pure_steps = 7000;  ///< for the models of one distribution
   Index batch = 64;
   double learning_rate = 3e-3;
   Index warmup = 300;
@@ -78,15 +78,18 @@ inline Settings preset(const std::string& name) {
   settings.preset = name;
   settings.output = std::filesystem::path("results") / name;
   if (name == "small") {
-    settings.steps = 24'000;
-    settings.pure_steps = 4000;
+    settings.dimension = 5;
+    settings.exemplars = 8;
+    settings.pool = 6;
+    settings.steps = 30'000;
+    settings.pure_steps = 12'000;
+    settings.checkpoint_every = 5000;
     settings.seeds = 3;
   } else if (name == "paper") {
     // Kotha et al. 2024, with the training of Garg et al. 2022.
     settings.dimension = 20;
     settings.exemplars = 40;
     settings.pool = 64;
-    settings.noise = 1.0;
     settings.alphas = {0.2, 0.5, 0.8};
     settings.width = 256;
     settings.layers = 12;
@@ -199,7 +202,8 @@ inline Settings parse(int count, char** arguments) {
   const char* training = "Training";
   const char* evaluation = "Evaluation";
   const char* run = "Run";
-  app.add_option("--preset", settings.preset, "demo (minutes), small (an hour), paper (true size, resumable)");
+  app.add_option("--preset", settings.preset,
+                 "demo (two minutes), small (a quarter of an hour), paper (the true size, days, resumable)");
   app.add_option("--dimension", settings.dimension, "coordinates of an input")->group(prompts);
   app.add_option("--exemplars", settings.exemplars, "most exemplars before a query")->group(prompts);
   app.add_option("--pool", settings.pool, "tasks of the pool D_disc")->group(prompts);

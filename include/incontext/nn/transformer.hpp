@@ -129,6 +129,9 @@ class Transformer {
   void check_prompts(const Prompts& prompts) const {
     require<ShapeError>(prompts.dimension == settings_.dimension, "prompts of dimension ", prompts.dimension,
                         " for a model of dimension ", settings_.dimension);
+    require<ShapeError>(static_cast<Index>(prompts.tokens.size()) == prompts.count * prompts.prefix, prompts.count,
+                        " prompts with a prefix of ", prompts.prefix, " hold ", prompts.tokens.size(),
+                        " instruction tokens, expected ", prompts.count * prompts.prefix);
     require<ShapeError>(settings_.outputs == 1, "a model with ", settings_.outputs,
                         " outputs does not predict labels; expected 1 output");
   }

@@ -15,7 +15,8 @@ INCONTEXT_NAMESPACE_BEGIN
 struct AdamWSettings {
   AdamSettings adam = {};
   double decay = 0.01;
-  std::vector<std::string> decayed = {"*"};  ///< name patterns of what decays
+  // Not = {"*"}: inside a template, g++ 12 crashes on the initialiser list.
+  std::vector<std::string> decayed = std::vector<std::string>(1, "*");  ///< name patterns of what decays
 };
 
 /// chain(adam_w({.decay = 0.1}), rate(1e-3)).

@@ -1,0 +1,72 @@
+#include "incontext/nn/activation.hpp"
+
+#include "nn/complex_step.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+using incontext::Gelu;
+using incontext::Index;
+using incontext::transform_row;
+
+namespace {
+
+// As the paper writes it.
+long double gelu(long double x) {
+  const long double root = std::sqrt(2.0L / 3.14159265358979323846264338327950288L);
+  return 0.5L * x * (1.0L + std::tanh(root * (x + 0.044715L * x * x * x)));
+}
+
+template <class Scalar>
+std::vector<Scalar> grid() {
+  std::vector<Scalar> x;
+  for (Index step = -900; step <= 900; ++step) {
+    x.push_back(static_cast<Scalar>(0.01 * static_cast<double>(step)));
+  }
+  return x;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("GELU is x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))", Scalar, float, double) {
+  const std::vector<Scalar> x = grid<Scalar>();
+  std::vector<Scalar> result(x.size());
+  transform_row(
+      static_cast<Index>(x.size()), result.data(), [](const auto& value) { return Gelu::value(value); }, x.data());
+  for (std::size_t index = 0; index < x.size(); ++index) {
+    const long double at = x[index];
+    const long double expected = gelu(at);
+    const long double argument = 1.6L * std::abs(at) * (1.0L + 0.044715L * at * at);
+    // The exponent is a sum of terms of one sign with at most eight roundings, constants included, so exp(-argument)
+    // errs by 8 u |argument| and by two epsilon of its own; a sum, a quotient and a product round once each.
+    // Where x < 0 the tanh of the reference cancels: it has 1 + tanh to an absolute 2^-64.
+    const long double bound = (4.0L * argument + 4.0L) *
+                                  static_cast<long double>(std::numeric_limits<Scalar>::epsilon()) *
+                                  std::abs(expected) +
+                              2e-19L * std::abs(at);
+    CHECK(std::abs(static_cast<long double>(result[index]) - expected) <= bound);
+  }
+}
+
+TEST_CASE("the derivative of GELU agrees with the complex-step derivative") {
+  for (const double x : grid<double>()) {
+    const double by_step = Gelu::value(std::complex<double>(x, 1e-20)).imag() / 1e-20;
+    // The derivative is of order one; where it vanishes, its terms cancel.
+    CHECK(std::abs(Gelu::derivative(x) - by_step) <= 1e-14);
+  }
+}
+
+TEST_CASE_TEMPLATE("GELU and its derivative saturate without overflow", Scalar, float, double) {
+  const std::vector<Scalar> x = {Scalar(0), Scalar(50), Scalar(-50), Scalar(1e5), Scalar(-1e5)};
+  std::vector<Scalar> value(x.size());
+  std::vector<Scalar> derivative(x.size());
+  transform_row(
+      5, value.data(), [](const auto& at) { return Gelu::value(at); }, x.data());
+  transform_row(
+      5, derivative.data(), [](const auto& at) { return Gelu::derivative(at); }, x.data());
+  CHECK(value == std::vector<Scalar>{0, 50, 0, Scalar(1e5), 0});
+  CHECK(derivative == std::vector<Scalar>{Scalar(0.5), 1, 0, 1, 0});
+}

@@ -1,0 +1,88 @@
+#include "incontext/nn/feed_forward.hpp"
+
+#include "incontext/nn/activation.hpp"
+#include "nn/complex_step.hpp"
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+using incontext::AlignedVector;
+using incontext::FeedForward;
+using incontext::Gelu;
+using incontext::Index;
+using incontext::Key;
+using incontext::MatrixView;
+using incontext::NoFeedForward;
+using incontext::ParameterLayout;
+using incontext::SequenceShape;
+using incontext::Workspace;
+using incontext_tests::gradient_tolerance;
+using incontext_tests::layer_gradients;
+using incontext_tests::normals;
+using incontext_tests::odd_shapes;
+using incontext_tests::worst_error;
+
+namespace {
+
+// An activation that a user would write: one function on scalars and vectors alike, and its derivative.
+struct Square {
+  template <class Value>
+  static Value value(const Value& x) {
+    return x * x;
+  }
+  template <class Value>
+  static Value derivative(const Value& x) {
+    return x + x;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a feed-forward part declares GPT-2's names and shapes, none declares nothing") {
+  ParameterLayout layout;
+  const FeedForward<Gelu> layer(layout, "mlp", 3, 12);
+  CHECK(layout.entries().size() == 4);
+  CHECK(layout.at("mlp.c_fc.weight").shape == std::vector<Index>{3, 12});
+  CHECK(layout.at("mlp.c_fc.bias").shape == std::vector<Index>{12});
+  CHECK(layout.at("mlp.c_proj.weight").shape == std::vector<Index>{12, 3});
+  CHECK(layout.at("mlp.c_proj.bias").shape == std::vector<Index>{3});
+  static_assert(FeedForward<Gelu>::is_present && !NoFeedForward::is_present);
+  ParameterLayout empty;
+  const NoFeedForward none(empty, "mlp", 3, 12);
+  CHECK(empty.entries().empty());
+}
+
+TEST_CASE("a feed-forward part is activation(x W1 + b1) W2 + b2") {
+  ParameterLayout layout;
+  const FeedForward<Square> layer(layout, "mlp", 1, 2);
+  AlignedVector<double> parameters(static_cast<std::size_t>(layout.size()));
+  const auto set = [&](const char* name, std::vector<double> values) {
+    std::copy(values.begin(), values.end(), parameters.begin() + layout.at(name).offset);
+  };
+  set("mlp.c_fc.weight", {2.0, -1.0});
+  set("mlp.c_fc.bias", {1.0, 0.5});
+  set("mlp.c_proj.weight", {3.0, 4.0});
+  set("mlp.c_proj.bias", {-7.0});
+  const double x = 1.5;
+  Workspace<double> workspace;
+  FeedForward<Square>::Cache<double> cache;
+  const auto output = layer.forward(parameters.data(), {1, 1}, MatrixView<const double>(&x, 1, 1), cache, workspace);
+  CHECK(output(0, 0) == 3.0 * 4.0 * 4.0 + 4.0 * 1.0 - 7.0);
+}
+
+TEST_CASE_TEMPLATE("law 9: the backward of a feed-forward part agrees with the complex-step derivative", Activation,
+                   Gelu, Square) {
+  for (const SequenceShape shape : odd_shapes()) {
+    for (const auto& sizes : {std::pair<Index, Index>{1, 1}, {3, 5}, {5, 19}}) {
+      const Index width = sizes.first;
+      const Index hidden = sizes.second;
+      CAPTURE(shape.sequences);
+      CAPTURE(shape.tokens);
+      CAPTURE(width);
+      ParameterLayout layout;
+      const FeedForward<Activation> layer(layout, "mlp", width, hidden);
+      CHECK(worst_error(layer_gradients(layer, layout, shape, width, Key{1})) < gradient_tolerance);
+    }
+  }
+}

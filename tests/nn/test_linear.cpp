@@ -1,0 +1,79 @@
+#include "incontext/nn/linear.hpp"
+
+#include "nn/complex_step.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+using incontext::AlignedVector;
+using incontext::Index;
+using incontext::Key;
+using incontext::Linear;
+using incontext::MatrixView;
+using incontext::ParameterEntry;
+using incontext::ParameterLayout;
+using incontext::SequenceShape;
+using incontext::Workspace;
+using incontext_tests::gradient_tolerance;
+using incontext_tests::layer_gradients;
+using incontext_tests::normals;
+using incontext_tests::odd_shapes;
+using incontext_tests::worst_error;
+
+TEST_CASE("an affine layer declares a Conv1D: the weight as [inputs, outputs], then the bias") {
+  ParameterLayout layout;
+  const Linear layer(layout, "mlp.c_fc", 3, 7);
+  REQUIRE(layout.entries().size() == 2);
+  CHECK(layout.at("mlp.c_fc.weight").shape == std::vector<Index>{3, 7});
+  CHECK(layout.at("mlp.c_fc.bias").shape == std::vector<Index>{7});
+  CHECK(layer.outputs() == 7);
+  CHECK(layer.weight().offset == layout.at("mlp.c_fc.weight").offset);
+  CHECK(layer.bias().offset == layout.at("mlp.c_fc.bias").offset);
+}
+
+TEST_CASE("an affine layer is y = x W + b") {
+  ParameterLayout layout;
+  const Linear layer(layout, "linear", 5, 9);
+  const AlignedVector<double> parameters = normals(layout.size(), Key{1});
+  const SequenceShape shape{2, 4};
+  const AlignedVector<double> input = normals(shape.rows() * 5, Key{2});
+  Workspace<double> workspace;
+  Linear::Cache<double> cache;
+  const MatrixView<double> output =
+      layer.forward(parameters.data(), shape, MatrixView<const double>(input.data(), 8, 5), cache, workspace);
+  REQUIRE(output.rows == 8);
+  REQUIRE(output.columns == 9);
+  for (Index row = 0; row < 8; ++row) {
+    for (Index column = 0; column < 9; ++column) {
+      long double sum = parameters[static_cast<std::size_t>(layer.bias().offset + column)];
+      long double magnitude = std::abs(sum);
+      for (Index k = 0; k < 5; ++k) {
+        const long double term = static_cast<long double>(input[static_cast<std::size_t>(row * 5 + k)]) *
+                                 parameters[static_cast<std::size_t>(layer.weight().offset + k * 9 + column)];
+        sum += term;
+        magnitude += std::abs(term);
+      }
+      // Six terms: each passes at most six roundings of half an epsilon.
+      const auto bound = static_cast<double>(3.0L * 2.3e-16L * magnitude);
+      CHECK(std::abs(static_cast<double>(output(row, column) - sum)) <= bound);
+    }
+  }
+}
+
+TEST_CASE("law 9: the backward of an affine layer agrees with the complex-step derivative") {
+  for (const SequenceShape shape : odd_shapes()) {
+    for (const auto& sizes : {std::pair<Index, Index>{1, 1}, {3, 5}, {9, 2}, {4, 17}}) {
+      const Index inputs = sizes.first;
+      const Index outputs = sizes.second;
+      CAPTURE(shape.sequences);
+      CAPTURE(shape.tokens);
+      CAPTURE(outputs);
+      ParameterLayout layout;
+      const Linear layer(layout, "linear", inputs, outputs);
+      CHECK(worst_error(layer_gradients(layer, layout, shape, inputs, Key{3})) < gradient_tolerance);
+    }
+  }
+}

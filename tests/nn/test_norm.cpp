@@ -1,0 +1,132 @@
+#include "incontext/nn/norm.hpp"
+
+#include "nn/complex_step.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+using incontext::AlignedVector;
+using incontext::Index;
+using incontext::Key;
+using incontext::LayerNorm;
+using incontext::MatrixView;
+using incontext::NoNorm;
+using incontext::ParameterLayout;
+using incontext::SequenceShape;
+using incontext::Stream;
+using incontext::Workspace;
+using incontext_tests::gradient_tolerance;
+using incontext_tests::layer_gradients;
+using incontext_tests::normals;
+using incontext_tests::odd_shapes;
+using incontext_tests::worst_error;
+
+TEST_CASE_TEMPLATE("layer norm is gain * (x - mean) / sqrt(variance + epsilon) + bias", Scalar, float, double) {
+  for (const Index width : {1, 2, 7, 16, 33}) {
+    CAPTURE(width);
+    ParameterLayout layout;
+    const LayerNorm layer(layout, "ln", width);
+    AlignedVector<Scalar> parameters(static_cast<std::size_t>(layout.size()));
+    Stream(Key{1}).fill_normal(parameters.begin(), parameters.end());
+    const SequenceShape shape{3, 2};
+    AlignedVector<Scalar> input(static_cast<std::size_t>(shape.rows() * width));
+    Stream(Key{2}).fill_normal(input.begin(), input.end());
+    Workspace<Scalar> workspace;
+    LayerNorm::Cache<Scalar> cache;
+    const MatrixView<const Scalar> output = layer.forward(
+        parameters.data(), shape, MatrixView<const Scalar>(input.data(), shape.rows(), width), cache, workspace);
+    const Scalar* gain = parameters.data() + layout.at("ln.weight").offset;
+    const Scalar* bias = parameters.data() + layout.at("ln.bias").offset;
+    for (Index row = 0; row < shape.rows(); ++row) {
+      const Scalar* x = input.data() + row * width;
+      long double mean = 0.0L;
+      long double largest = 0.0L;
+      for (Index column = 0; column < width; ++column) {
+        mean += x[column];
+        largest = (std::max)(largest, std::abs(static_cast<long double>(x[column])));
+      }
+      mean /= static_cast<long double>(width);
+      long double variance = 0.0L;
+      for (Index column = 0; column < width; ++column) {
+        variance += (x[column] - mean) * (x[column] - mean);
+      }
+      const long double deviation =
+          std::sqrt(variance / static_cast<long double>(width) + static_cast<long double>(LayerNorm::epsilon));
+      for (Index column = 0; column < width; ++column) {
+        const long double expected = gain[column] * (x[column] - mean) / deviation + bias[column];
+        // The mean errs by at most `width` epsilon times the largest entry; that error, divided by the deviation, goes
+        // through the variance once more; a handful of roundings of the result follow.
+        const long double bound = static_cast<long double>(std::numeric_limits<Scalar>::epsilon()) *
+                                  ((2.0L * static_cast<long double>(width) + 8.0L) * (largest / deviation + 1.0L) *
+                                       std::abs(static_cast<long double>(gain[column])) +
+                                   std::abs(static_cast<long double>(bias[column])));
+        CHECK(std::abs(static_cast<long double>(output(row, column)) - expected) <= bound);
+      }
+    }
+  }
+}
+
+TEST_CASE("layer norm starts with gain one and bias zero, and epsilon is GPT-2's") {
+  ParameterLayout layout;
+  const LayerNorm layer(layout, "transformer.ln_f", 5);
+  CHECK(layout.at("transformer.ln_f.weight").shape == std::vector<Index>{5});
+  CHECK(layout.at("transformer.ln_f.bias").shape == std::vector<Index>{5});
+  AlignedVector<double> parameters(static_cast<std::size_t>(layout.size()));
+  layer.initialise(parameters.data());
+  const Index gain = layout.at("transformer.ln_f.weight").offset;
+  for (Index index = 0; index < layout.size(); ++index) {
+    CHECK(parameters[static_cast<std::size_t>(index)] == (index >= gain && index < gain + 5 ? 1.0 : 0.0));
+  }
+  CHECK(LayerNorm::epsilon == 1e-5);
+}
+
+TEST_CASE("a row of equal entries becomes the bias: nothing is divided by zero") {
+  ParameterLayout layout;
+  const LayerNorm layer(layout, "ln", 6);
+  const AlignedVector<double> parameters = normals(layout.size(), Key{4});
+  const AlignedVector<double> input(6, 0.5);
+  Workspace<double> workspace;
+  LayerNorm::Cache<double> cache;
+  const auto output =
+      layer.forward(parameters.data(), {1, 1}, MatrixView<const double>(input.data(), 1, 6), cache, workspace);
+  for (Index column = 0; column < 6; ++column) {
+    CHECK(output(0, column) == parameters[static_cast<std::size_t>(layout.at("ln.bias").offset + column)]);
+  }
+}
+
+TEST_CASE("law 9: the backward of layer norm agrees with the complex-step derivative") {
+  for (const SequenceShape shape : odd_shapes()) {
+    for (const Index width : {1, 2, 3, 8, 13}) {
+      CAPTURE(shape.sequences);
+      CAPTURE(shape.tokens);
+      CAPTURE(width);
+      ParameterLayout layout;
+      const LayerNorm layer(layout, "ln", width);
+      CHECK(worst_error(layer_gradients(layer, layout, shape, width, Key{5})) < gradient_tolerance);
+    }
+  }
+}
+
+TEST_CASE("no norm declares nothing and is the identity") {
+  ParameterLayout layout;
+  const NoNorm layer(layout, "ln", 4);
+  CHECK(layout.entries().empty());
+  const AlignedVector<double> input = normals(8, Key{6});
+  Workspace<double> workspace;
+  NoNorm::Cache<double> cache;
+  const double* no_parameters = nullptr;
+  const auto output =
+      layer.forward(no_parameters, {2, 1}, MatrixView<const double>(input.data(), 2, 4), cache, workspace);
+  CHECK(output.data == input.data());
+}
+
+TEST_CASE("law 9: the backward of no norm agrees with the complex-step derivative") {
+  for (const SequenceShape shape : odd_shapes()) {
+    ParameterLayout layout;
+    const NoNorm layer(layout, "ln", 3);
+    CHECK(worst_error(layer_gradients(layer, layout, shape, 3, Key{7})) < gradient_tolerance);
+  }
+}

@@ -1,0 +1,182 @@
+#include "incontext/simd/batch.hpp"
+
+#include "incontext/core/key.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <complex>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+using incontext::Batch;
+using incontext::batch_size;
+using incontext::constant;
+using incontext::Index;
+using incontext::Key;
+using incontext::padded;
+using incontext::Stream;
+using incontext::sum_row;
+using incontext::transform_row;
+
+namespace {
+
+template <class Scalar>
+std::vector<Scalar> normals(Index count, Key key) {
+  std::vector<Scalar> values(static_cast<std::size_t>(count));
+  Stream(key).fill_normal(values.begin(), values.end());
+  return values;
+}
+
+template <class Scalar>
+bool same_bits(Scalar left, Scalar right) {
+  return std::memcmp(&left, &right, sizeof(Scalar)) == 0;
+}
+
+// A function with sums, products, a quotient and an exponential: all that the kernels use.
+struct Curve {
+  template <class Value>
+  Value operator()(const Value& x, const Value& gain, const Value& bias) const {
+    using std::exp;
+    using xsimd::exp;
+    return x * gain + bias / (constant<Value>(1.5) + exp(x));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("float and double have vectors, complex numbers have none") {
+  static_assert(incontext::is_vectorised<float> && incontext::is_vectorised<double>);
+  static_assert(!incontext::is_vectorised<std::complex<double>> && !incontext::is_vectorised<long double>);
+  static_assert(batch_size<std::complex<double>> == 1);
+  static_assert(batch_size<float> == 2 * batch_size<double>);
+}
+
+TEST_CASE_TEMPLATE("a padded row is the smallest whole number of vectors", Scalar, float, double,
+                   std::complex<double>) {
+  for (Index count = 0; count < 70; ++count) {
+    const Index length = padded<Scalar>(count);
+    CHECK(length % batch_size<Scalar> == 0);
+    CHECK(length >= count);
+    CHECK(length < count + batch_size<Scalar>);
+  }
+}
+
+TEST_CASE("a constant is a scalar, a complex number, or a vector of copies") {
+  CHECK(constant<float>(1.5) == 1.5F);
+  CHECK(constant<double>(0.1) == 0.1);
+  CHECK(constant<std::complex<double>>(0.1) == std::complex<double>(0.1, 0.0));
+  double lanes[static_cast<std::size_t>(batch_size<double>)];
+  constant<Batch<double>>(0.1).store_unaligned(lanes);
+  for (const double lane : lanes) {
+    CHECK(lane == 0.1);
+  }
+}
+
+TEST_CASE_TEMPLATE("the sum over the lanes takes every lane once", Scalar, float, double) {
+  Scalar lanes[static_cast<std::size_t>(batch_size<Scalar>)];
+  Scalar expected = 0;
+  for (Index lane = 0; lane < batch_size<Scalar>; ++lane) {
+    lanes[lane] = static_cast<Scalar>(Index{1} << lane);  // powers of two: no two subsets have the same sum
+    expected += lanes[lane];
+  }
+  CHECK(incontext::reduce_add<Scalar>(Batch<Scalar>::load_unaligned(lanes)) == expected);
+}
+
+TEST_CASE_TEMPLATE("transform_row: a value depends neither on where it stands nor on the length of the row", Scalar,
+                   float, double) {
+  const Index longest = 3 * batch_size<Scalar> + 1;
+  const std::vector<Scalar> x = normals<Scalar>(longest, Key{1});
+  const std::vector<Scalar> gain = normals<Scalar>(longest, Key{2});
+  const std::vector<Scalar> bias = normals<Scalar>(longest, Key{3});
+  std::vector<Scalar> alone(static_cast<std::size_t>(longest));
+  for (std::size_t index = 0; index < alone.size(); ++index) {
+    transform_row(1, &alone[index], Curve{}, x.data() + index, gain.data() + index, bias.data() + index);
+  }
+  for (Index first = 0; first < 3; ++first) {
+    for (Index count = 0; first + count <= longest; ++count) {
+      CAPTURE(first);
+      CAPTURE(count);
+      std::vector<Scalar> result(static_cast<std::size_t>(count) + 2, Scalar{7});
+      transform_row(count, result.data() + 1, Curve{}, x.data() + first, gain.data() + first, bias.data() + first);
+      // Nothing is written in front of the row or behind it.
+      CHECK(result.front() == Scalar{7});
+      CHECK(result.back() == Scalar{7});
+      bool same = true;
+      for (Index index = 0; index < count; ++index) {
+        same = same &&
+               same_bits(result[static_cast<std::size_t>(index + 1)], alone[static_cast<std::size_t>(first + index)]);
+      }
+      CHECK(same);
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("transform_row may write over an input, and computes what the plain expression does", Scalar, float,
+                   double, std::complex<double>) {
+  for (const Index count : {1, 2, 5, 16, 37}) {
+    std::vector<Scalar> values(static_cast<std::size_t>(count));
+    std::vector<Scalar> others(values.size());
+    for (std::size_t index = 0; index < values.size(); ++index) {
+      values[index] = static_cast<Scalar>(static_cast<double>(index) - 3.0);  // integers: exact
+      others[index] = static_cast<Scalar>(static_cast<double>(2 * index) + 1.0);
+    }
+    const std::vector<Scalar> before = values;
+    transform_row(
+        count, values.data(), [](const auto& left, const auto& right) { return left * right + left; },
+        static_cast<const Scalar*>(values.data()), static_cast<const Scalar*>(others.data()));
+    for (std::size_t index = 0; index < values.size(); ++index) {
+      CHECK(values[index] == before[index] * others[index] + before[index]);
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("sum_row is a sum", Scalar, float, double) {
+  const auto product = [](const auto& left, const auto& right) { return left * right; };
+  for (Index count = 0; count < 3 * batch_size<Scalar> + 2; ++count) {
+    CAPTURE(count);
+    const std::vector<Scalar> left = normals<Scalar>(count, Key{4});
+    const std::vector<Scalar> right = normals<Scalar>(count, Key{5});
+    long double expected = 0.0L;
+    long double magnitude = 0.0L;
+    for (std::size_t index = 0; index < left.size(); ++index) {
+      const long double term = static_cast<long double>(left[index]) * right[index];
+      expected += term;
+      magnitude += std::abs(term);
+    }
+    // gamma_k = k u / (1 - k u) for k = count + 1 roundings (products, then sums in any order), u half an epsilon.
+    const long double roundings =
+        0.5L * static_cast<long double>(count + 1) * static_cast<long double>(std::numeric_limits<Scalar>::epsilon());
+    const Scalar sum = sum_row(count, product, left.data(), right.data());
+    CHECK(std::abs(static_cast<long double>(sum) - expected) <= roundings / (1.0L - roundings) * magnitude);
+  }
+}
+
+TEST_CASE("sum_row of complex numbers is exact where the terms are") {
+  const std::vector<std::complex<double>> values = {{1, 2}, {-3, 4}, {5, -6}};
+  CHECK(sum_row(
+            3, [](const auto& value) { return value; }, values.data()) == std::complex<double>(3, 0));
+}
+
+TEST_CASE_TEMPLATE("the exponential is good to two units in the last place", Scalar, float, double) {
+  // xsimd reduces the argument by a multiple of log 2 in two parts and evaluates a minimax polynomial or quotient: it
+  // states an error of one unit. Where it has no fused multiply-add the reduction rounds once more. One unit in the
+  // last place is at most one epsilon of the value.
+  const double range = std::log(static_cast<double>(std::numeric_limits<Scalar>::max())) - 1.0;
+  const Index count = 20011;
+  std::vector<Scalar> x(static_cast<std::size_t>(count));
+  Stream stream(Key{6});
+  for (Scalar& value : x) {
+    value = static_cast<Scalar>(stream.uniform(-range + 1.0, range));
+  }
+  std::vector<Scalar> result(x.size());
+  transform_row(
+      count, result.data(), [](const auto& value) { return xsimd::exp(value); }, static_cast<const Scalar*>(x.data()));
+  long double worst = 0.0L;
+  for (std::size_t index = 0; index < x.size(); ++index) {
+    const long double expected = std::exp(static_cast<long double>(x[index]));
+    worst = (std::max)(worst, std::abs(static_cast<long double>(result[index]) - expected) / expected);
+  }
+  CHECK(worst <= 2.0L * static_cast<long double>(std::numeric_limits<Scalar>::epsilon()));
+}
