@@ -18,6 +18,11 @@ endif()
 if(INCONTEXT_SANITIZE)
   string(REPLACE ";" "," sanitizers "${INCONTEXT_SANITIZE}")
   set(sanitizer_flags -fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  if(CMAKE_CXX_COMPILER_ID MATCHES Clang AND "undefined" IN_LIST INCONTEXT_SANITIZE)
+    # A trap instead of a report compiles in three quarters of the time. AddressSanitizer turns it into a stack trace
+    # (ASAN_OPTIONS=handle_sigill=1, as the test preset has it).
+    list(APPEND sanitizer_flags -fsanitize-trap=undefined)
+  endif()
   target_compile_options(incontext_development INTERFACE ${sanitizer_flags})
   target_link_options(incontext_development INTERFACE ${sanitizer_flags})
 endif()

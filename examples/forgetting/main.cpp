@@ -14,11 +14,17 @@ namespace {
 
 using namespace forgetting;
 
-/// The command as it was typed, without the path of the program.
+/// The command as it was typed, without what never changes a number: the program's path, threads, folders, resumption.
 std::string command_line(int count, char** arguments) {
   std::string command = "forgetting";
   for (int index = 1; index < count; ++index) {
-    command += std::string(" ") + arguments[index];
+    const std::string argument = arguments[index];
+    const bool has_value = argument == "--threads" || argument == "--output" || argument == "--checkpoint-every";
+    if (has_value) {
+      ++index;
+    } else if (argument != "--resume" && argument != "--summarise") {
+      command += " " + argument;
+    }
   }
   return command;
 }

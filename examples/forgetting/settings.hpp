@@ -24,7 +24,7 @@ struct Settings {
   std::string preset = "demo";
   // The prompts.
   Index dimension = 4;
-  Index exemplars = 6;  ///< most exemplars in front of a query
+  Index exemplars = 5;  ///< most exemplars in front of a query
   Index pool = 4;       ///< tasks of D_disc
   double noise = 1.0;
   std::vector<double> alphas = {0.5};  ///< weights of D_disc in the pretraining mixtures
@@ -35,10 +35,10 @@ struct Settings {
   Index heads = 2;
   double initial_scale = 0.1;
   // Pretraining.
-  Index steps = 10'000;
-  Index pure_steps = 7000;  ///< for the models of one distribution
+  Index steps = 9000;
+  Index pure_steps = 3500;  ///< for the models of one distribution
   Index batch = 64;
-  double learning_rate = 3e-3;
+  double learning_rate = 1e-3;
   Index warmup = 300;
   std::string schedule = "cosine";
   Index curriculum_dimension = 0;  ///< dimensions at the start; 0 for no curriculum
@@ -79,12 +79,11 @@ inline Settings preset(const std::string& name) {
   settings.output = std::filesystem::path("results") / name;
   if (name == "small") {
     settings.dimension = 5;
-    settings.exemplars = 8;
-    settings.pool = 6;
-    settings.steps = 30'000;
-    settings.pure_steps = 12'000;
-    settings.checkpoint_every = 5000;
+    settings.exemplars = 6;
+    settings.steps = 15'000;
+    settings.pure_steps = 6000;
     settings.seeds = 3;
+    settings.checkpoint_every = 5000;
   } else if (name == "paper") {
     // Kotha et al. 2024, with the training of Garg et al. 2022.
     settings.dimension = 20;

@@ -138,7 +138,7 @@ template <class Number>
 [[nodiscard]] std::string json_list(const std::vector<Number>& numbers) {
   std::string result = "[";
   for (const Number& number : numbers) {
-    result += (result.size() > 1 ? "," : "") + std::to_string(number);
+    result += text(result.size() > 1 ? "," : "", number);
   }
   return result + ']';
 }

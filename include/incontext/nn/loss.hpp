@@ -62,9 +62,9 @@ struct CrossEntropy {
     const auto tokens = static_cast<std::size_t>(batch.count * batch.length);
     const bool fits = batch.tokens.size() == tokens && batch.targets.size() == tokens &&
                       (batch.weights.empty() || batch.weights.size() == tokens);
-    require<ShapeError>(fits, "CrossEntropy: ", batch.tokens.size(), " tokens, ", batch.targets.size(),
-                        " targets and ", batch.weights.size(), " weights for ", batch.count, " sequences of length ",
-                        batch.length, ", expected ", tokens, " of each, or no weights");
+    require<ShapeError>(fits, "CrossEntropy: ", batch.tokens.size(), " tokens, ", batch.targets.size(), " targets and ",
+                        batch.weights.size(), " weights for ", batch.count, " sequences of length ", batch.length,
+                        ", expected ", tokens, " of each, or no weights");
     double total = batch.weights.empty() ? static_cast<double>(tokens) : 0.0;
     for (const double weight : batch.weights) {
       require(weight >= 0.0, "CrossEntropy: the weight of a token is ", weight, ", expected at least 0");

@@ -16,7 +16,7 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// Saves every training stage to `folder`/stage-<place>.safetensors: parameters under GPT-2's names, the optimiser's
+/// Saves every training stage to `folder`/stage-PLACE.safetensors: parameters under GPT-2's names, the optimiser's
 /// buffers under "optimiser/<transform>/", step, key and settings as metadata. A save replaces the file as a whole. On
 /// resumption a stage goes on where its file left it and ends with the bits of an uninterrupted run; a finished stage
 /// is not run again.

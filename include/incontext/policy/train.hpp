@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -65,9 +66,25 @@ template <class Value>
 std::string listed(const std::vector<Value>& values) {
   std::string list;
   for (const Value& value : values) {
-    list += (list.empty() ? "" : " ") + text(value);
+    list += text(list.empty() ? "" : " ", value);
   }
   return list;
+}
+
+/// A hash (FNV-1a, 64 bits) of a batch of a task: two tasks that draw the same prompts are taken for one. So a stage is
+/// not resumed on another pool, noise or mixture, though it can only tell what shows in the batch.
+inline std::string fingerprint(const Prompts& prompts) {
+  std::uint64_t hash = 0xCBF29CE484222325U;
+  const auto add = [&](const auto* first, Index count) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(first);
+    for (std::size_t index = 0; index < static_cast<std::size_t>(count) * sizeof(*first); ++index) {
+      hash = (hash ^ bytes[index]) * 0x100000001B3U;
+    }
+  };
+  add(prompts.inputs.data(), prompts.inputs.size());
+  add(prompts.labels.data(), prompts.labels.size());
+  add(prompts.tokens.data(), static_cast<Index>(prompts.tokens.size()));
+  return std::to_string(hash);
 }
 
 }  // namespace detail
@@ -153,7 +170,8 @@ template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observe
                     {"loss weights", detail::listed(settings.loss.weights)},
                     {"model", detail::describe(model.settings())},
                     {"optimiser", trainer.describe()},
-                    {"steps", std::to_string(settings.steps)}};
+                    {"steps", std::to_string(settings.steps)},
+                    {"task", detail::fingerprint(task.sample(state.key.fold("fingerprint"), settings.batch))}};
   state.buffers.emplace_back("", &model.parameters());
   trainer.visit([&](std::string_view buffer_name, ParameterBuffer<Scalar>& buffer) {
     state.buffers.emplace_back(std::string(buffer_name), &buffer);

@@ -18,7 +18,7 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// Writes `step,loss` of every training stage to `folder`/training-<place>.csv; the loss is the mean since the row
+/// Writes `step,loss` of every training stage to `folder`/training-PLACE.csv; the loss is the mean since the row
 /// before. A resumed stage keeps the rows up to where it was resumed.
 class TrainingCurve {
  public:
