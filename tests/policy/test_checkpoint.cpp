@@ -212,6 +212,7 @@ TEST_CASE("a checkpoint is saved every so many steps and at the end, and says al
       {"stage", "pretrain"},
       {"step", "7"},
       {"steps", "7"},
+      {"task", file.metadata_at("task")},
       {"version", text(INCONTEXT_VERSION_MAJOR, ".", INCONTEXT_VERSION_MINOR, ".", INCONTEXT_VERSION_PATCH)}};
   CHECK(file.metadata == expected);
 
@@ -256,6 +257,8 @@ TEST_CASE("a checkpoint of another run is refused by the setting and both values
     return Pretrain{broad_task(), small_optimiser(), settings};
   };
   says(finished.refusal(pretrain(4), small_start()), "steps is '3' there and '4' here");
+  says(finished.refusal(Pretrain{with_noise(broad_task(), 0.1), small_optimiser(), steps_of(3)}, small_start()),
+       "task is");
   says(finished.refusal(with([](auto& settings) { settings.batch = 5; }), small_start()),
        "batch is '9' there and '5' here");
   says(finished.refusal(with([](auto& settings) {

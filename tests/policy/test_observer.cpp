@@ -141,7 +141,7 @@ TEST_CASE("the state of a stage says what a checkpoint needs") {
     names.push_back(name);
   }
   CHECK(names == std::vector<std::string>{"architecture", "batch", "curriculum", "freeze", "loss weights", "model",
-                                          "optimiser", "steps"});
+                                          "optimiser", "steps", "task"});
   names.clear();
   for (const auto& [name, buffer] : look.seen.buffers) {
     names.push_back(name);
