@@ -42,7 +42,8 @@ class ConjugatePrompt : public Stage {
   /// A run whose predictions go through the map: a conjugated run can be evaluated, no longer trained.
   template <class Model, class View, class... Observers>
   [[nodiscard]] auto apply(Run<Model, View> run, Observers&...) const {
-    return std::move(run).with_view(compose(map_, run.view()));
+    auto view = compose(map_, run.view());
+    return std::move(run).with_view(std::move(view));
   }
 
  private:

@@ -61,10 +61,23 @@ inline void add_column_sums(MatrixView<const Scalar> matrix, Scalar* sums) {
   }
 }
 
+/// exp(value), on scalars, complex numbers and vectors alike.
+template <class Value>
+[[nodiscard]] inline Value exponential(const Value& value) {
+  using std::exp;
+  using xsimd::exp;
+  if constexpr (xsimd::is_batch<Value>::value) {
+    // Beyond these bounds exp is zero or infinite in float and double, and xsimd would convert an exponent that no
+    // integer holds. The bounds stand first, so that a NaN stays one.
+    return exp(xsimd::max(Value(-1000), xsimd::min(Value(1000), value)));
+  } else {
+    return exp(value);
+  }
+}
+
 /// exp(values) / sum(exp(values)) in place over the first `count` of `length` entries; the others become zero.
 template <class Scalar>
 inline void softmax_row(Index count, Index length, Scalar* values) {
-  using std::exp;
   auto largest = real_part(values[0]);
   for (Index index = 1; index < count; ++index) {
     largest = (std::max)(largest, real_part(values[index]));
@@ -72,11 +85,7 @@ inline void softmax_row(Index count, Index length, Scalar* values) {
   // The maximum is a constant shift: softmax does not change with it, and so neither does its derivative.
   const Scalar shift(largest);
   transform_row(
-      count, values,
-      [shift](const auto& value) {
-        using xsimd::exp;
-        return exp(value - shift);
-      },
+      count, values, [shift](const auto& value) { return exponential(value - shift); },
       static_cast<const Scalar*>(values));
   const Scalar total = sum_row(
       count, [](const auto& value) { return value; }, static_cast<const Scalar*>(values));
@@ -87,9 +96,7 @@ inline void softmax_row(Index count, Index length, Scalar* values) {
 /// The logistic function 1 / (1 + exp(-value)).
 template <class Value>
 [[nodiscard]] inline Value logistic(const Value& value) {
-  using std::exp;
-  using xsimd::exp;
-  return constant<Value>(1) / (constant<Value>(1) + exp(-value));
+  return constant<Value>(1) / (constant<Value>(1) + exponential(-value));
 }
 
 INCONTEXT_NAMESPACE_END
