@@ -12,18 +12,13 @@
 
 namespace forgetting {
 
-/// Writes one text file. \throws FileError if that fails
-inline void write_text(const std::filesystem::path& path, const std::string& content) {
-  write_atomically(path, content);
-}
-
 inline void write_likelihoods(const std::filesystem::path& path, const std::vector<LikelihoodPoint>& points) {
   std::ostringstream stream;
   CsvWriter writer(stream, {"study", "seed", "log_likelihood", "error_before", "error_after"});
   for (const LikelihoodPoint& point : points) {
     writer.row(point.study, point.seed, point.log_likelihood, point.error_before, point.error_after);
   }
-  write_text(path, stream.str());
+  write_atomically(path, stream.str());
 }
 
 inline std::vector<LikelihoodPoint> read_likelihoods(const std::filesystem::path& path) {
@@ -282,7 +277,7 @@ inline std::string write_report(const Settings& settings, const Results& results
   write_records(folder / "forgetting.csv", results.records);
   write_likelihoods(folder / "likelihood.csv", results.likelihoods);
   const Table table(results.records);
-  write_text(folder / "summary.md", summary(settings, table, command));
+  write_atomically(folder / "summary.md", summary(settings, table, command));
   FigureResult main_figure;
   for (const double alpha : settings.alphas) {
     const std::string study = study_name(alpha);

@@ -19,6 +19,28 @@ inline void write_prefix(const Prompts& prompts, Index prompt, Index sequence, M
   }
 }
 
+/// Writes prefix, inputs and labels of the prompts [first, first + number) where `Encoding` has them. The last point is
+/// the query: its label stays zero, or out.
+template <class Encoding, class Scalar>
+inline void encode_points(const Prompts& prompts, Index first, Index number, ModelInput<Scalar>& input) {
+  input.reset({number, Encoding::tokens(prompts.prefix, prompts.points)}, Encoding::inputs(prompts.dimension));
+  const MatrixView<Scalar> features = input.feature_rows();
+  for (Index sequence = 0; sequence < number; ++sequence) {
+    const Index prompt = first + sequence;
+    write_prefix(prompts, prompt, sequence, input);
+    for (Index point = 0; point < prompts.points; ++point) {
+      const Index token = sequence * input.shape.tokens + Encoding::prediction_token(prompts.prefix, point);
+      for (Index coordinate = 0; coordinate < prompts.dimension; ++coordinate) {
+        features(token, coordinate) = static_cast<Scalar>(prompts.inputs(prompt * prompts.points + point, coordinate));
+      }
+      if (point + 1 < prompts.points) {
+        features(token + Encoding::label_offset, Encoding::label_feature(prompts.dimension)) =
+            static_cast<Scalar>(prompts.labels(prompt, point));
+      }
+    }
+  }
+}
+
 }  // namespace detail
 
 /// x_0, y_0, x_1, y_1, ..., x_{points-1}, as Garg et al. 2022: y is padded to (y, 0, ..., 0), and y_k is predicted at
@@ -30,26 +52,14 @@ struct InterleavedTokens {
   /// The first point that a prediction exists for: all of them in one pass.
   static Index first_prediction(Index) { return 0; }
   static Index prediction_token(Index prefix, Index point) { return prefix + 2 * point; }
+  /// A label stands in the token after its input, as the first feature.
+  static constexpr Index label_offset = 1;
+  static Index label_feature(Index) { return 0; }
 
   /// Encodes the prompts [first, first + number).
   template <class Scalar>
   static void encode(const Prompts& prompts, Index first, Index number, ModelInput<Scalar>& input) {
-    input.reset({number, tokens(prompts.prefix, prompts.points)}, inputs(prompts.dimension));
-    const MatrixView<Scalar> features = input.feature_rows();
-    for (Index sequence = 0; sequence < number; ++sequence) {
-      const Index prompt = first + sequence;
-      detail::write_prefix(prompts, prompt, sequence, input);
-      for (Index point = 0; point < prompts.points; ++point) {
-        const Index token = sequence * input.shape.tokens + prediction_token(prompts.prefix, point);
-        for (Index coordinate = 0; coordinate < prompts.dimension; ++coordinate) {
-          features(token, coordinate) =
-              static_cast<Scalar>(prompts.inputs(prompt * prompts.points + point, coordinate));
-        }
-        if (point + 1 < prompts.points) {
-          features(token + 1, 0) = static_cast<Scalar>(prompts.labels(prompt, point));
-        }
-      }
-    }
+    detail::encode_points<InterleavedTokens>(prompts, first, number, input);
   }
 };
 
@@ -61,25 +71,14 @@ struct ConcatenatedTokens {
   static Index tokens(Index prefix, Index points) { return prefix + points; }
   static Index first_prediction(Index points) { return points - 1; }
   static Index prediction_token(Index prefix, Index point) { return prefix + point; }
+  /// A label stands in its input's token, as the last feature.
+  static constexpr Index label_offset = 0;
+  static Index label_feature(Index dimension) { return dimension; }
 
   /// Encodes the prompts [first, first + number).
   template <class Scalar>
   static void encode(const Prompts& prompts, Index first, Index number, ModelInput<Scalar>& input) {
-    input.reset({number, tokens(prompts.prefix, prompts.points)}, inputs(prompts.dimension));
-    const MatrixView<Scalar> features = input.feature_rows();
-    for (Index sequence = 0; sequence < number; ++sequence) {
-      const Index prompt = first + sequence;
-      detail::write_prefix(prompts, prompt, sequence, input);
-      for (Index point = 0; point < prompts.points; ++point) {
-        const Index token = sequence * input.shape.tokens + prediction_token(prompts.prefix, point);
-        for (Index coordinate = 0; coordinate < prompts.dimension; ++coordinate) {
-          features(token, coordinate) =
-              static_cast<Scalar>(prompts.inputs(prompt * prompts.points + point, coordinate));
-        }
-        features(token, prompts.dimension) =
-            point + 1 < prompts.points ? static_cast<Scalar>(prompts.labels(prompt, point)) : Scalar{};
-      }
-    }
+    detail::encode_points<ConcatenatedTokens>(prompts, first, number, input);
   }
 };
 
