@@ -2,7 +2,6 @@
 /// \file
 /// Fine-tuning: model -> model, on another task distribution, with a fresh optimiser.
 
-#include "incontext/policy/stage.hpp"
 #include "incontext/policy/train.hpp"
 
 #include <string>
@@ -14,7 +13,7 @@ INCONTEXT_NAMESPACE_BEGIN
 /// pretraining. `settings.freeze` names parameters that stay. To rehearse earlier tasks meanwhile, mix them in:
 /// `FineTune{mix(narrow, 0.1, broad), ...}`.
 template <class Kind, class Optimiser>
-class FineTune : public Stage {
+class FineTune : public TrainingStage<Kind, Optimiser> {
   static_assert(Task<Kind>,
                 "the first argument of FineTune is not a Task: it has no `Prompts sample(Key, Index) const`");
   static_assert(
@@ -23,22 +22,7 @@ class FineTune : public Stage {
 
  public:
   FineTune(Kind task, Optimiser optimiser, TrainSettings settings = {.steps = 400}, std::string name = "fine-tune")
-      : task_(std::move(task)),
-        optimiser_(std::move(optimiser)),
-        settings_(std::move(settings)),
-        name_(std::move(name)) {}
-
-  /// \throws NonFiniteError that names the step, if loss or gradient is not finite
-  template <StudyRun Run, class... Observers>
-  [[nodiscard]] Run apply(Run run, Observers&... observers) const {
-    return train(std::move(run), name_, task_, optimiser_, settings_, observers...);
-  }
-
- private:
-  Kind task_;
-  Optimiser optimiser_;
-  TrainSettings settings_;
-  std::string name_;
+      : TrainingStage<Kind, Optimiser>(std::move(task), std::move(optimiser), std::move(settings), std::move(name)) {}
 };
 
 INCONTEXT_NAMESPACE_END

@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// The training loop that Pretrain and FineTune share.
+/// The training loop and the stage around it that Pretrain and FineTune share.
 
 #include "incontext/core/error.hpp"
 #include "incontext/nn/batch_gradient.hpp"
@@ -8,6 +8,7 @@
 #include "incontext/optim/gradient_transform.hpp"
 #include "incontext/policy/observer.hpp"
 #include "incontext/policy/run.hpp"
+#include "incontext/policy/stage.hpp"
 #include "incontext/task/curriculum.hpp"
 #include "incontext/task/task.hpp"
 
@@ -209,5 +210,28 @@ template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observe
   run.next_stage();
   return run;
 }
+
+/// A stage that trains the run's model on fresh prompts of a task: what Pretrain and FineTune have in common.
+template <class Kind, class Optimiser>
+class TrainingStage : public Stage {
+ public:
+  TrainingStage(Kind task, Optimiser optimiser, TrainSettings settings, std::string name)
+      : task_(std::move(task)),
+        optimiser_(std::move(optimiser)),
+        settings_(std::move(settings)),
+        name_(std::move(name)) {}
+
+  /// \throws NonFiniteError that names the step, if loss or gradient is not finite
+  template <StudyRun Run, class... Observers>
+  [[nodiscard]] Run apply(Run run, Observers&... observers) const {
+    return train(std::move(run), name_, task_, optimiser_, settings_, observers...);
+  }
+
+ private:
+  Kind task_;
+  Optimiser optimiser_;
+  TrainSettings settings_;
+  std::string name_;
+};
 
 INCONTEXT_NAMESPACE_END
