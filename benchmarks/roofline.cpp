@@ -1,0 +1,317 @@
+// What this machine can do at best, by one thread and by all cores at once: the roof over every other benchmark.
+//   roofline/fma: fp32 multiply-adds in registers, in the widest vectors compiled for
+//   roofline/amx_bf16/registers, /l1: bf16 products of the matrix unit, with tiles that stay in their registers, and
+//     with tiles loaded from the first cache as a product blocked 2 x 2 does; only where the target has the unit
+//   roofline/read/<l1|l2|l3|memory>: bytes read, of a buffer for each thread that fits there
+//   roofline/copy/memory: bytes read and bytes written, added
+// Each as <name>/threads:<n>, with flops or bytes a second beside the time.
+
+#include <incontext/core/matrix.hpp>
+#include <incontext/simd/batch.hpp>
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace {
+
+using namespace incontext;
+
+// The matrix unit is programmed in assembly: the compilers' intrinsics for it differ in what they keep of it.
+#if defined(__linux__) && defined(__x86_64__) && \
+    (defined(__AMX_BF16__) || defined(__AMXBF16__))  // clang++ until 14 has the latter
+#define ROOFLINE_HAS_AMX 1
+#else
+#define ROOFLINE_HAS_AMX 0
+#endif
+
+using Values = Batch<float>;
+constexpr Index lanes = batch_size<float>;
+
+/// Reports `work` of every iteration of this thread; the rates of the threads are added.
+void report(benchmark::State& state, const char* name, double work) {
+  state.counters[name] =
+      benchmark::Counter(work * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+}
+
+// ---- Multiply-adds -------------------------------------------------------------------------------------------------
+
+/// a * b + c, rounded once. Until version 9, xsimd leaves it to the compiler whether AVX-512 does it at once.
+inline Values fused(const Values& a, const Values& b, const Values& c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#else
+  return xsimd::fma(a, b, c);
+#endif
+}
+
+/// `repeats` multiply-adds on each of the accumulators: none waits for another, and all stay in registers because each
+/// is named by a constant. Whatever they start from, they end near increment / (1 - factor): neither infinite nor
+/// denormal.
+template <std::size_t... index>
+float multiply_adds(Index repeats, float factor, float increment, std::index_sequence<index...>) {
+  const Values factors(factor);
+  const Values increments(increment);
+  std::array<Values, sizeof...(index)> sums = {Values(static_cast<float>(index))...};
+  for (Index repeat = 0; repeat < repeats; ++repeat) {
+    ((sums[index] = fused(sums[index], factors, increments)), ...);
+  }
+  Values total(0.0F);
+  ((total += sums[index]), ...);
+  return reduce_add<float>(total);
+}
+
+void multiply_add(benchmark::State& state) {
+  // Two units of latency 4 to 6 need 8 to 12 at a time; 16 registers have room for two constants beside them.
+  constexpr std::size_t accumulators = 12;
+  constexpr Index repeats = 4096;
+  float factor = 0.5F;
+  float increment = 1.0F;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(factor);  // so that no two calls are known to be the same
+    benchmark::DoNotOptimize(increment);
+    float sum = multiply_adds(repeats, factor, increment, std::make_index_sequence<accumulators>{});
+    benchmark::DoNotOptimize(sum);
+  }
+  report(state, "flops", 2.0 * static_cast<double>(repeats * lanes) * static_cast<double>(accumulators));
+}
+
+// ---- The matrix unit -----------------------------------------------------------------------------------------------
+
+#if ROOFLINE_HAS_AMX
+
+constexpr std::size_t tile_bytes = 1024;  // 16 rows of 64 bytes
+constexpr double flops_of_tile_product = 2.0 * 16 * 16 * 32;
+
+/// Asks the kernel for the tile registers, which a process has to do once.
+bool tiles_are_permitted() {
+  constexpr long request_permission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long tile_data = 18;               // XFEATURE_XTILEDATA
+  static const bool permitted = syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+  return permitted;
+}
+
+/// All eight tiles at full size for this thread, while the object lives.
+class TileConfiguration {
+ public:
+  TileConfiguration() {
+    struct alignas(64) {
+      std::uint8_t palette = 1;
+      std::uint8_t start_row = 0;
+      std::uint8_t reserved[14] = {};
+      std::uint16_t bytes_of_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+      std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+    } configuration;
+    static_assert(sizeof(configuration) == 64);
+    // The operand makes the compiler write the configuration before it is loaded.
+    asm volatile("ldtilecfg %0" : : "m"(configuration));
+    asm volatile(
+        "tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3\n\t"
+        "tilezero %%tmm4\n\ttilezero %%tmm5\n\ttilezero %%tmm6\n\ttilezero %%tmm7"
+        :
+        :
+        : "memory");
+  }
+  TileConfiguration(const TileConfiguration&) = delete;
+  TileConfiguration& operator=(const TileConfiguration&) = delete;
+  ~TileConfiguration() { asm volatile("tilerelease" : : : "memory"); }
+};
+
+/// Four sums, tiles 0 to 3, += the products of two left tiles, 4 and 5, and two right ones, 6 and 7.
+void multiply_four_tiles() {
+  asm volatile(
+      "tdpbf16ps %%tmm6, %%tmm4, %%tmm0\n\t"
+      "tdpbf16ps %%tmm7, %%tmm4, %%tmm1\n\t"
+      "tdpbf16ps %%tmm6, %%tmm5, %%tmm2\n\t"
+      "tdpbf16ps %%tmm7, %%tmm5, %%tmm3"
+      :
+      :
+      : "memory");
+}
+
+void amx_registers(benchmark::State& state) {
+  if (!tiles_are_permitted()) {
+    state.SkipWithError("the kernel does not permit the tile registers");
+    return;
+  }
+  const TileConfiguration configuration;
+  constexpr Index repeats = 1024;
+  for (auto _ : state) {
+    for (Index repeat = 0; repeat < repeats; ++repeat) {
+      multiply_four_tiles();
+    }
+  }
+  report(state, "flops", 4.0 * flops_of_tile_product * static_cast<double>(repeats));
+}
+
+void amx_l1(benchmark::State& state) {
+  if (!tiles_are_permitted()) {
+    state.SkipWithError("the kernel does not permit the tile registers");
+    return;
+  }
+  const TileConfiguration configuration;
+  constexpr std::size_t depth = 6;  // pairs of tiles on either side, 24 KiB: half of the first cache
+  AlignedVector<std::uint16_t> left(2 * depth * tile_bytes / sizeof(std::uint16_t));
+  AlignedVector<std::uint16_t> right(left.size());
+  constexpr Index repeats = 128;
+  for (auto _ : state) {
+    for (Index repeat = 0; repeat < repeats; ++repeat) {
+      const auto* left_tile = reinterpret_cast<const unsigned char*>(left.data());
+      const auto* right_tile = reinterpret_cast<const unsigned char*>(right.data());
+      for (std::size_t step = 0; step < depth; ++step) {
+        constexpr std::int64_t stride = 64;
+        asm volatile(
+            "tileloadd (%0, %4), %%tmm4\n\t"
+            "tileloadd (%1, %4), %%tmm5\n\t"
+            "tileloadd (%2, %4), %%tmm6\n\t"
+            "tileloadd (%3, %4), %%tmm7"
+            :
+            : "r"(left_tile), "r"(left_tile + tile_bytes), "r"(right_tile), "r"(right_tile + tile_bytes), "r"(stride)
+            : "memory");
+        multiply_four_tiles();
+        left_tile += 2 * tile_bytes;
+        right_tile += 2 * tile_bytes;
+      }
+    }
+  }
+  report(state, "flops", 4.0 * flops_of_tile_product * static_cast<double>(repeats) * static_cast<double>(depth));
+}
+
+#endif
+
+// ---- Bandwidth -----------------------------------------------------------------------------------------------------
+
+/// Zeros, written by this thread, in large pages where the kernel has them: small ones would measure the translation
+/// of addresses as well.
+class Buffer {
+ public:
+  explicit Buffer(std::size_t bytes) : bytes_(bytes / page * page + page) {
+    data_ = static_cast<float*>(::operator new (bytes_, std::align_val_t{page}));
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    madvise(data_, bytes_, MADV_HUGEPAGE);  // a wish
+#endif
+    std::memset(data_, 0, bytes_);
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() { ::operator delete (data_, std::align_val_t{page}); }
+  [[nodiscard]] float* data() const { return data_; }
+
+ private:
+  static constexpr std::size_t page = std::size_t{1} << 21;
+  std::size_t bytes_;
+  float* data_ = nullptr;
+};
+
+/// The sum of `count` floats, a multiple of 8 batches, read in order.
+float sum_of(const float* values, Index count) {
+  std::array<Values, 8> sums;
+  sums.fill(Values(0.0F));
+  for (Index index = 0; index < count; index += 8 * lanes) {
+    [&]<std::size_t... part>(std::index_sequence<part...>) {
+      ((sums[part] += Values::load_aligned(values + index + static_cast<Index>(part) * lanes)), ...);
+    }
+    (std::make_index_sequence<8>{});
+  }
+  Values total(0.0F);
+  for (const Values& sum : sums) {
+    total += sum;
+  }
+  return reduce_add<float>(total);
+}
+
+void read_buffer(benchmark::State& state, std::size_t bytes) {
+  const Buffer buffer(bytes);
+  const auto block = static_cast<std::size_t>(8 * lanes);
+  const auto count = static_cast<Index>((std::max)(bytes / sizeof(float) / block, std::size_t{1}) * block);
+  const auto repeats = (std::max)(Index{1}, (Index{1} << 16) / count);  // so that the clock is asked rarely
+  for (auto _ : state) {
+    for (Index repeat = 0; repeat < repeats; ++repeat) {
+      const float* values = buffer.data();
+      benchmark::DoNotOptimize(values);
+      float sum = sum_of(values, count);
+      benchmark::DoNotOptimize(sum);
+    }
+  }
+  report(state, "bytes", static_cast<double>(repeats * count) * sizeof(float));
+}
+
+void copy_buffer(benchmark::State& state, std::size_t bytes) {
+  const Buffer source(bytes);
+  const Buffer target(bytes);
+  for (auto _ : state) {
+    std::memcpy(target.data(), source.data(), bytes);
+    benchmark::ClobberMemory();
+  }
+  report(state, "bytes", 2.0 * static_cast<double>(bytes));
+}
+
+/// The size of a cache in bytes by what the system says, or a common size where it says nothing.
+std::size_t cache_bytes(int level) {
+  constexpr std::array<std::size_t, 4> common = {0, std::size_t{32} << 10, std::size_t{1} << 20, std::size_t{32} << 20};
+  long bytes = 0;
+#if defined(_SC_LEVEL1_DCACHE_SIZE)
+  bytes = sysconf(level == 1 ? _SC_LEVEL1_DCACHE_SIZE : level == 2 ? _SC_LEVEL2_CACHE_SIZE : _SC_LEVEL3_CACHE_SIZE);
+#endif
+  return bytes > 0 ? static_cast<std::size_t>(bytes) : common[static_cast<std::size_t>(level)];
+}
+
+template <class Function>
+void add(const std::string& name, int threads, const Function& function) {
+  benchmark::RegisterBenchmark(("roofline/" + name).c_str(), function)->Threads(threads)->UseRealTime();
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const int cores = (std::max)(1, static_cast<int>(std::thread::hardware_concurrency()));
+  std::vector<int> numbers = {1};
+  if (cores > 1) {
+    numbers.push_back(cores);
+  }
+  // Half of a private cache leaves room for what else is in it. A buffer for the last cache is well beyond the second,
+  // and one for memory beyond what all threads can keep in the last, which may be shared with programs on other cores.
+  const std::size_t last_cache = cache_bytes(3);
+  const std::size_t beyond_l2 = (std::min)(last_cache / 4, 8 * cache_bytes(2));
+  const std::size_t beyond_l3 = (std::clamp)(2 * last_cache, std::size_t{256} << 20, std::size_t{1} << 30);
+  for (const int threads : numbers) {
+    add("fma", threads, multiply_add);
+#if ROOFLINE_HAS_AMX
+    add("amx_bf16/registers", threads, amx_registers);
+    add("amx_bf16/l1", threads, amx_l1);
+#endif
+    const std::pair<const char*, std::size_t> places[] = {
+        {"l1", cache_bytes(1) / 2},
+        {"l2", cache_bytes(2) / 2},
+        {"l3", beyond_l2},
+        {"memory", beyond_l3 / static_cast<std::size_t>(threads)},
+    };
+    for (const auto& [place, bytes] : places) {
+      add(std::string("read/") + place, threads,
+          [bytes = bytes](benchmark::State& state) { read_buffer(state, bytes); });
+    }
+    add("copy/memory", threads, [bytes = beyond_l3 / 2 / static_cast<std::size_t>(threads)](benchmark::State& state) {
+      copy_buffer(state, bytes);
+    });
+  }
+  benchmark::Initialize(&count, arguments);
+  if (benchmark::ReportUnrecognizedArguments(count, arguments)) {
+    return 1;
+  }
+  benchmark::AddCustomContext("vector_bits", std::to_string(8 * sizeof(Values)));
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+}
