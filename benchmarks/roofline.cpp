@@ -30,9 +30,9 @@ namespace {
 
 using namespace incontext;
 
-// The matrix unit is programmed in assembly: the compilers' intrinsics for it differ in what they keep of it.
-#if defined(__linux__) && defined(__x86_64__) && \
-    (defined(__AMX_BF16__) || defined(__AMXBF16__))  // clang++ until 14 has the latter
+// The matrix unit is programmed in assembly: the compilers' intrinsics for it differ in what they keep of it, and the
+// compilers in what they call it.
+#if defined(__linux__) && defined(__x86_64__) && (defined(__AMX_BF16__) || defined(__AMXBF16__))
 #define ROOFLINE_HAS_AMX 1
 #else
 #define ROOFLINE_HAS_AMX 0
