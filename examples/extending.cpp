@@ -155,21 +155,22 @@ struct LogisticKernel {
   static double scale(Index head_size) { return 1.0 / std::sqrt(static_cast<double>(head_size)); }
 
   template <class Scalar>
-  static void forward(Index visible, Index length, Scalar* scores) {
+  static void forward(Scalar scale, Index visible, Index length, Scalar* scores) {
     const auto share = static_cast<Scalar>(1.0 / static_cast<double>(visible));
     transform_row(
-        visible, scores, [share](const auto& score) { return share * logistic(score); },
+        visible, scores, [=](const auto& score) { return share * logistic(scale * score); },
         static_cast<const Scalar*>(scores));
     std::fill(scores + visible, scores + length, Scalar{});
   }
 
-  /// d_score = d_weight * weight * (1 - weight * visible), in place of d_weights.
+  /// d_score = scale * d_weight * weight * (1 - weight * visible), in place of d_weights.
   template <class Scalar>
-  static void backward(Index visible, Index length, const Scalar* weights, Scalar* d_weights) {
+  static void backward(Scalar scale, Index visible, Index length, const Scalar* weights, Scalar* d_weights) {
     const auto one = Scalar(1);
     const auto tokens = static_cast<Scalar>(static_cast<double>(visible));
     transform_row(
-        visible, d_weights, [=](const auto& d, const auto& weight) { return d * weight * (one - tokens * weight); },
+        visible, d_weights,
+        [=](const auto& d, const auto& weight) { return scale * d * weight * (one - tokens * weight); },
         static_cast<const Scalar*>(d_weights), weights);
     std::fill(d_weights + visible, d_weights + length, Scalar{});
   }
@@ -196,7 +197,7 @@ class RootMeanSquareNorm {
   }
 
   template <class Scalar>
-  MatrixView<const Scalar> forward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> input,
+  MatrixView<const Scalar> forward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> input,
                                    Cache<Scalar>& cache, Workspace<Scalar>& workspace) const {
     using std::sqrt;
     const Index width = gain_.size;
@@ -212,19 +213,19 @@ class RootMeanSquareNorm {
       cache.inverse_root(row, 0) = inverse;
       transform_row(
           width, n, [inverse](const auto& value) { return value * inverse; }, x);
-      transform_row(width, output.row(row), product, static_cast<const Scalar*>(n), vector_of(parameters, gain_));
+      transform_row(width, output.row(row), product, static_cast<const Scalar*>(n), weights.vector(gain_));
     }
     return output;
   }
 
   /// With n the normalised row and e = gain * dy: dx = (e - n mean(e n)) / root.
   template <class Scalar>
-  MatrixView<Scalar> backward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> d_output,
+  MatrixView<Scalar> backward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> d_output,
                               const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace) const {
     const Index width = gain_.size;
     const MatrixView<Scalar> d_input = workspace.take(shape.rows(), width);
     const Scalar share = Scalar(1) / static_cast<Scalar>(static_cast<double>(width));
-    const Scalar* gain = vector_of(parameters, gain_);
+    const Scalar* gain = weights.vector(gain_);
     Scalar* d_gain = vector_of(gradients, gain_);
     for (Index row = 0; row < shape.rows(); ++row) {
       const Scalar* dy = d_output.row(row);

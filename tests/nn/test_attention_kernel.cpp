@@ -24,18 +24,18 @@ TEST_CASE("the scale is one over the root of the head size for softmax, one for 
   CHECK(LinearKernel::scale(16) == 1.0);
 }
 
-TEST_CASE("linear attention divides by the number of visible tokens and hides the rest") {
+TEST_CASE("linear attention scales, divides by the number of visible tokens and hides the rest") {
   std::vector<double> scores = {3.0, 6.0, 9.0, 5.0, 7.0};
-  LinearKernel::forward(3, 5, scores.data());
-  CHECK(scores == std::vector<double>{1.0, 2.0, 3.0, 0.0, 0.0});
+  LinearKernel::forward(0.5, 3, 5, scores.data());
+  CHECK(scores == std::vector<double>{0.5, 1.0, 1.5, 0.0, 0.0});
 }
 
 TEST_CASE_TEMPLATE("a token that sees nothing has no weights and no gradient", Kernel, SoftmaxKernel, LinearKernel) {
   std::vector<double> scores = {3.0, 6.0};
-  Kernel::forward(0, 2, scores.data());
+  Kernel::forward(1.0, 0, 2, scores.data());
   CHECK(scores == std::vector<double>{0.0, 0.0});
   std::vector<double> d_weights = {1.0, 2.0};
-  Kernel::backward(0, 2, scores.data(), d_weights.data());
+  Kernel::backward(1.0, 0, 2, scores.data(), d_weights.data());
   CHECK(d_weights == std::vector<double>{0.0, 0.0});
 }
 
@@ -48,12 +48,12 @@ TEST_CASE_TEMPLATE("law 9: the backward of an attention kernel agrees with the c
       const AlignedVector<double> scores = normals(length, Key{1});
       const AlignedVector<double> weighting = normals(length, Key{2});
       AlignedVector<double> weights = scores;
-      Kernel::forward(visible, length, weights.data());
+      Kernel::forward(0.7, visible, length, weights.data());
       AlignedVector<double> d_scores = weighting;
-      Kernel::backward(visible, length, weights.data(), d_scores.data());
+      Kernel::backward(0.7, visible, length, weights.data(), d_scores.data());
       const std::vector<double> by_step = complex_step(scores, [&](const AlignedVector<Complex>& moved) {
         AlignedVector<Complex> complex_weights = moved;
-        Kernel::forward(visible, length, complex_weights.data());
+        Kernel::forward(Complex(0.7), visible, length, complex_weights.data());
         Complex sum = 0.0;
         for (std::size_t index = 0; index < weighting.size(); ++index) {
           sum += weighting[index] * complex_weights[index];

@@ -55,20 +55,20 @@ class MistakenLinear {
   MistakenLinear(ParameterLayout& layout, Index inputs, Index outputs) : linear_(layout, "linear", inputs, outputs) {}
 
   template <class Scalar>
-  MatrixView<Scalar> forward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> input,
+  MatrixView<Scalar> forward(incontext::WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> input,
                              Linear::Cache<Scalar>& cache, Workspace<Scalar>& workspace) const {
-    return linear_.forward(parameters, shape, input, cache, workspace);
+    return linear_.forward(weights, shape, input, cache, workspace);
   }
   template <class Scalar>
-  MatrixView<Scalar> backward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> d_output,
-                              const Linear::Cache<Scalar>& cache, Scalar* gradients,
+  MatrixView<Scalar> backward(incontext::WeightsOf<Scalar> weights, SequenceShape shape,
+                              MatrixView<const Scalar> d_output, const Linear::Cache<Scalar>& cache, Scalar* gradients,
                               Workspace<Scalar>& workspace) const {
     const ParameterId bias = linear_.bias();
     const std::vector<Scalar> before(gradients + bias.offset, gradients + bias.offset + bias.size);
     if (mistake == Mistake::overwrites) {
       std::fill(gradients + bias.offset, gradients + bias.offset + bias.size, Scalar{});
     }
-    const MatrixView<Scalar> d_input = linear_.backward(parameters, shape, d_output, cache, gradients, workspace);
+    const MatrixView<Scalar> d_input = linear_.backward(weights, shape, d_output, cache, gradients, workspace);
     if (mistake == Mistake::bias_forgotten) {
       std::copy(before.begin(), before.end(), gradients + bias.offset);
     }

@@ -1,6 +1,8 @@
 #include "incontext/simd/matrix_product.hpp"
 
 #include "incontext/core/key.hpp"
+#include "incontext/core/workspace.hpp"
+#include "incontext/simd/row_kernels.hpp"
 
 #include <doctest/doctest.h>
 
@@ -15,10 +17,13 @@ using incontext::Index;
 using incontext::Key;
 using incontext::MatrixView;
 using incontext::multiply;
-using incontext::multiply_add;
 using incontext::multiply_transposed_left;
-using incontext::multiply_transposed_left_add;
+using incontext::pack;
+using incontext::pack_transposed;
+using incontext::PackedPanels;
+using incontext::ProductStart;
 using incontext::Stream;
+using incontext::Workspace;
 
 namespace {
 
@@ -133,29 +138,53 @@ bool same_bits(const std::vector<Scalar>& left, const std::vector<Scalar>& right
          (left.empty() || std::memcmp(left.data(), right.data(), left.size() * sizeof(Scalar)) == 0);
 }
 
-// All four products at one size. `gap` elements of NaN lie between the rows.
+// The panels of a matrix, with the memory that they lie in.
+template <class Scalar>
+class Panels {
+ public:
+  explicit Panels(MatrixView<const Scalar> b) : memory_(size(b.rows, b.columns)), panels_(pack(b, memory_.data())) {}
+  [[nodiscard]] const PackedPanels<Scalar>& operator*() const { return panels_; }
+
+ private:
+  static std::size_t size(Index inner, Index columns) {
+    return static_cast<std::size_t>(PackedPanels<Scalar>::size(inner, columns));
+  }
+  incontext::AlignedVector<Scalar> memory_;
+  PackedPanels<Scalar> panels_;
+};
+
+// All products at one size. `gap` elements of NaN lie between the rows.
 template <class Scalar>
 void check_products(Index rows, Index inner, Index columns, Index gap) {
   CAPTURE(rows);
   CAPTURE(inner);
   CAPTURE(columns);
   CAPTURE(gap);
+  Workspace<Scalar> workspace;
   Island<Scalar> a(rows, inner, gap, Key{1});
   Island<Scalar> a_transposed(inner, rows, gap, Key{2});
   Island<Scalar> b(inner, columns, gap, Key{3});
   Island<Scalar> c(rows, columns, gap, Key{4});
+  Island<Scalar> bias(1, columns, 0, Key{5});
+  const Panels<Scalar> panels(b.view());
   const std::vector<Scalar> start = content<Scalar>(c.view());
 
-  multiply_add<Scalar>(a.view(), b.view(), c.view());
+  multiply<Scalar>(a.view(), *panels, c.view(), {nullptr, c.view()});
   CHECK(is_product<Scalar>(a.view(), inner, b.view(), c.view(), &start));
-  multiply<Scalar>(a.view(), b.view(), c.view());
+  multiply<Scalar>(a.view(), *panels, c.view());
   CHECK(is_product<Scalar>(a.view(), inner, b.view(), c.view(), nullptr));
+  multiply<Scalar>(a.view(), *panels, c.view(), {bias.view().data});
+  std::vector<Scalar> biases;
+  for (Index row = 0; row < rows; ++row) {
+    biases.insert(biases.end(), bias.view().data, bias.view().data + columns);
+  }
+  CHECK(is_product<Scalar>(a.view(), inner, b.view(), c.view(), &biases));
 
   const auto transposed = [&](Index row, Index index) { return a_transposed.view()(index, row); };
-  multiply_transposed_left<Scalar>(a_transposed.view(), b.view(), c.view());
+  multiply_transposed_left<Scalar>(a_transposed.view(), b.view(), c.view(), {}, workspace);
   CHECK(is_product<Scalar>(transposed, inner, b.view(), c.view(), nullptr));
   const std::vector<Scalar> before = content<Scalar>(c.view());
-  multiply_transposed_left_add<Scalar>(a_transposed.view(), b.view(), c.view());
+  multiply_transposed_left<Scalar>(a_transposed.view(), b.view(), c.view(), {nullptr, c.view()}, workspace);
   CHECK(is_product<Scalar>(transposed, inner, b.view(), c.view(), &before));
   CHECK(c.surroundings_untouched());
 }
@@ -164,7 +193,7 @@ void check_products(Index rows, Index inner, Index columns, Index gap) {
 
 TEST_CASE_TEMPLATE("every product is the sum that it stands for, at every size of the register tile", Scalar, float,
                    double, std::complex<double>) {
-  for (Index rows = 1; rows <= 13; rows += rows < 8 ? 1 : 4) {
+  for (Index rows = 1; rows <= 26; rows += rows < 13 ? 1 : 6) {
     for (const Index columns : {1, 2, 3, 4, 5, 8, 11, 16, 17, 31, 33, 65, 79}) {
       check_products<Scalar>(rows, 5, columns, rows % 3);
     }
@@ -173,21 +202,100 @@ TEST_CASE_TEMPLATE("every product is the sum that it stands for, at every size o
 
 TEST_CASE_TEMPLATE("every product is the sum that it stands for, at every inner size", Scalar, float, double,
                    std::complex<double>) {
-  for (const Index inner : {0, 1, 2, 3, 8, 37, 511, 512, 513, 1030}) {
+  for (const Index inner : {0, 1, 2, 3, 8, 37, 255, 256, 257, 511, 512, 513, 1030}) {
     check_products<Scalar>(7, inner, 19, 1);
   }
 }
 
-TEST_CASE_TEMPLATE("a product over an empty inner dimension is zero, added it changes nothing", Scalar, float, double,
+TEST_CASE_TEMPLATE("a bias and an addend are added together, and every tile is finished once", Scalar, float, double,
                    std::complex<double>) {
-  Island<Scalar> a(3, 0, 1, Key{1});
-  Island<Scalar> b(0, 18, 1, Key{2});
-  Island<Scalar> c(3, 18, 1, Key{3});
-  const std::vector<Scalar> before = content<Scalar>(c.view());
-  multiply_add<Scalar>(a.view(), b.view(), c.view());
-  CHECK(same_bits(content<Scalar>(c.view()), before));
-  multiply<Scalar>(a.view(), b.view(), c.view());
-  CHECK(content<Scalar>(c.view()) == std::vector<Scalar>(before.size(), Scalar{}));
+  for (const Index inner : {0, 3, 300}) {
+    Island<Scalar> a(29, inner, 1, Key{1});
+    Island<Scalar> b(inner, 43, 2, Key{2});
+    Island<Scalar> addend(29, 43, 3, Key{3});
+    Island<Scalar> bias(1, 43, 0, Key{4});
+    Island<Scalar> c(29, 43, 1, Key{5});
+    Island<Scalar> doubled(29, 43, 0, Key{6});
+    const Panels<Scalar> panels(b.view());
+    const ProductStart<Scalar> start{bias.view().data, addend.view()};
+    multiply<Scalar>(a.view(), *panels, c.view(), start);
+    const auto twice = [&](Index row, Index column, Index rows, Index columns) {
+      const MatrixView<Scalar> tile = doubled.view().block(row, column, rows, columns);
+      for (Index within = 0; within < rows; ++within) {
+        incontext::scale_row(columns, Scalar(2), tile.row(within));
+      }
+    };
+    multiply<Scalar>(a.view(), *panels, doubled.view(), start, incontext::WholeProduct{inner, 43}, twice);
+    std::vector<Scalar> starts;
+    for (Index row = 0; row < 29; ++row) {
+      for (Index column = 0; column < 43; ++column) {
+        starts.push_back(addend.view()(row, column) + bias.view()(0, column));
+        CHECK(doubled.view()(row, column) == Scalar(2) * c.view()(row, column));
+      }
+    }
+    CHECK(is_product<Scalar>(a.view(), inner, b.view(), c.view(), &starts));
+  }
+}
+
+namespace {
+
+// The lower triangle of a product and of its operands, as causal attention has them.
+struct LowerTriangle {
+  Index inner;
+  [[nodiscard]] static Index first_inner(Index) { return 0; }
+  [[nodiscard]] Index last_inner(Index last_row) const { return (std::min)(last_row, inner); }
+  [[nodiscard]] static Index last_column(Index) { return std::numeric_limits<Index>::max(); }
+};
+struct BelowDiagonal {
+  Index inner;
+  [[nodiscard]] static Index first_inner(Index first_row) { return first_row; }
+  [[nodiscard]] Index last_inner(Index) const { return inner; }
+  [[nodiscard]] static Index last_column(Index) { return std::numeric_limits<Index>::max(); }
+};
+struct LeftColumns {
+  Index inner;
+  [[nodiscard]] static Index first_inner(Index) { return 0; }
+  [[nodiscard]] Index last_inner(Index) const { return inner; }
+  [[nodiscard]] static Index last_column(Index last_row) { return last_row; }
+};
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("a product skips what its part leaves out, and has the bits of the whole where that is zero", Scalar,
+                   float, double, std::complex<double>) {
+  for (const Index size : {1, 13, 40, 81, 300, 530}) {
+    CAPTURE(size);
+    Workspace<Scalar> workspace;
+    Island<Scalar> lower(size, size, 1, Key{1});
+    for (Index row = 0; row < size; ++row) {
+      std::fill(lower.view().row(row) + row + 1, lower.view().row(row) + size, Scalar{});
+    }
+    Island<Scalar> b(size, 20, 0, Key{2});
+    Island<Scalar> whole(size, 20, 0, Key{3});
+    Island<Scalar> part(size, 20, 0, Key{4});
+    const Panels<Scalar> panels(b.view());
+    multiply<Scalar>(lower.view(), *panels, whole.view());
+    multiply<Scalar>(lower.view(), *panels, part.view(), {}, LowerTriangle{size});
+    CHECK(content<Scalar>(part.view()) == content<Scalar>(whole.view()));
+    multiply_transposed_left<Scalar>(lower.view(), b.view(), whole.view(), {}, workspace);
+    multiply_transposed_left<Scalar>(lower.view(), b.view(), part.view(), {}, BelowDiagonal{size}, workspace);
+    CHECK(content<Scalar>(part.view()) == content<Scalar>(whole.view()));
+
+    Island<Scalar> a(size, 7, 0, Key{5});
+    Island<Scalar> wide(7, size, 0, Key{6});
+    Island<Scalar> scores(size, size, 0, Key{7});
+    Island<Scalar> left(size, size, 0, Key{8});
+    const Panels<Scalar> wide_panels(wide.view());
+    multiply<Scalar>(a.view(), *wide_panels, scores.view());
+    multiply<Scalar>(a.view(), *wide_panels, left.view(), {}, LeftColumns{7});
+    bool same = true;
+    for (Index row = 0; row < size; ++row) {
+      for (Index column = 0; column <= row; ++column) {
+        same = same && scores.view()(row, column) == left.view()(row, column);
+      }
+    }
+    CHECK(same);
+  }
 }
 
 TEST_CASE_TEMPLATE("a row of a product does not depend on the rows around it, bit for bit", Scalar, float, double) {
@@ -197,51 +305,42 @@ TEST_CASE_TEMPLATE("a row of a product does not depend on the rows around it, bi
     Island<Scalar> a(rows, inner, 3, Key{1});
     Island<Scalar> b(inner, columns, 0, Key{2});
     Island<Scalar> whole(rows, columns, 0, Key{3});
-    multiply<Scalar>(a.view(), b.view(), whole.view());
+    const Panels<Scalar> panels(b.view());
+    multiply<Scalar>(a.view(), *panels, whole.view());
     for (const Index cut : {1, 3, 6, 11, 19}) {
       CAPTURE(columns);
       CAPTURE(cut);
       Island<Scalar> part(rows, columns, 5, Key{4});
-      multiply<Scalar>(a.view().block(0, 0, cut, inner), b.view(), part.view().block(0, 0, cut, columns));
-      multiply<Scalar>(a.view().block(cut, 0, rows - cut, inner), b.view(),
+      multiply<Scalar>(a.view().block(0, 0, cut, inner), *panels, part.view().block(0, 0, cut, columns));
+      multiply<Scalar>(a.view().block(cut, 0, rows - cut, inner), *panels,
                        part.view().block(cut, 0, rows - cut, columns));
       CHECK(same_bits(content<Scalar>(part.view()), content<Scalar>(whole.view())));
     }
   }
 }
 
-TEST_CASE_TEMPLATE("A^T B has the bits of the product with the transposed matrix", Scalar, float, double) {
+TEST_CASE_TEMPLATE("A^T B has the bits of the product with the transposed matrix, and so have transposed panels",
+                   Scalar, float, double) {
+  Workspace<Scalar> workspace;
   Island<Scalar> a(525, 9, 2, Key{1});
   Island<Scalar> a_transposed(9, 525, 1, Key{2});
   Island<Scalar> b(525, 45, 0, Key{3});
-  Island<Scalar> left(9, 45, 0, Key{4});
-  Island<Scalar> right(9, 45, 0, Key{5});
-  incontext::transpose<Scalar>(a.view(), a_transposed.view());
-  multiply_transposed_left<Scalar>(a.view(), b.view(), left.view());
-  multiply<Scalar>(a_transposed.view(), b.view(), right.view());
-  CHECK(same_bits(content<Scalar>(left.view()), content<Scalar>(right.view())));
-}
-
-TEST_CASE_TEMPLATE("the transpose fills the columns beyond it with zeros", Scalar, float, double,
-                   std::complex<double>) {
-  for (const Index rows : {1, 3, 7, 8, 9, 20}) {
-    for (const Index columns : {1, 2, 8, 13}) {
-      for (const Index padding : {0, 1, 15}) {
-        CAPTURE(rows);
-        CAPTURE(columns);
-        CAPTURE(padding);
-        Island<Scalar> a(rows, columns, 2, Key{1});
-        Island<Scalar> b(columns, rows + padding, 3, Key{2});
-        incontext::transpose<Scalar>(a.view(), b.view());
-        bool right = true;
-        for (Index row = 0; row < columns; ++row) {
-          for (Index column = 0; column < rows + padding; ++column) {
-            right = right && b.view()(row, column) == (column < rows ? a.view()(column, row) : Scalar{});
-          }
-        }
-        CHECK(right);
-        CHECK(b.surroundings_untouched());
-      }
+  Island<Scalar> b_transposed(45, 525, 4, Key{4});
+  for (Index row = 0; row < 525; ++row) {
+    for (Index column = 0; column < 9; ++column) {
+      a_transposed.view()(column, row) = a.view()(row, column);
+    }
+    for (Index column = 0; column < 45; ++column) {
+      b_transposed.view()(column, row) = b.view()(row, column);
     }
   }
+  Island<Scalar> left(9, 45, 0, Key{4});
+  Island<Scalar> right(9, 45, 0, Key{5});
+  Island<Scalar> turned(9, 45, 0, Key{6});
+  multiply_transposed_left<Scalar>(a.view(), b.view(), left.view(), {}, workspace);
+  multiply<Scalar>(a_transposed.view(), *Panels<Scalar>(b.view()), right.view());
+  CHECK(same_bits(content<Scalar>(left.view()), content<Scalar>(right.view())));
+  incontext::AlignedVector<Scalar> memory(static_cast<std::size_t>(PackedPanels<Scalar>::size(525, 45)));
+  multiply<Scalar>(a_transposed.view(), pack_transposed<Scalar>(b_transposed.view(), memory.data()), turned.view());
+  CHECK(same_bits(content<Scalar>(turned.view()), content<Scalar>(right.view())));
 }

@@ -94,7 +94,7 @@ TEST_CASE_TEMPLATE("matrices of any stride: add_matrix, add_bias and add_column_
   }
 }
 
-TEST_CASE_TEMPLATE("softmax is exp(value) / sum(exp(value))", Scalar, float, double) {
+TEST_CASE_TEMPLATE("softmax is exp(scale value) / sum(exp(scale value))", Scalar, float, double) {
   for (const Index count : {1, 2, 3, 7, 16, 33, 100}) {
     for (const double scale : {0.1, 1.0, 10.0}) {
       CAPTURE(count);
@@ -102,14 +102,14 @@ TEST_CASE_TEMPLATE("softmax is exp(value) / sum(exp(value))", Scalar, float, dou
       const Index length = count + 5;
       const std::vector<Scalar> scores = normals<Scalar>(length, Key{4}, scale);
       std::vector<Scalar> weights = scores;
-      softmax_row(count, length, weights.data());
+      softmax_row(Scalar(0.5), count, length, weights.data());
       long double largest = scores[0];
       for (Index index = 0; index < count; ++index) {
         largest = (std::max)(largest, static_cast<long double>(scores[static_cast<std::size_t>(index)]));
       }
       long double total = 0.0L;
       for (Index index = 0; index < count; ++index) {
-        total += std::exp(scores[static_cast<std::size_t>(index)] - largest);
+        total += std::exp(0.5L * (scores[static_cast<std::size_t>(index)] - largest));
       }
       for (Index index = 0; index < length; ++index) {
         const long double weight = weights[static_cast<std::size_t>(index)];
@@ -117,7 +117,7 @@ TEST_CASE_TEMPLATE("softmax is exp(value) / sum(exp(value))", Scalar, float, dou
           CHECK(weight == 0.0L);
           continue;
         }
-        const long double shifted = scores[static_cast<std::size_t>(index)] - largest;
+        const long double shifted = 0.5L * (scores[static_cast<std::size_t>(index)] - largest);
         const long double expected = std::exp(shifted) / total;
         // Relative: the rounded difference d moves exp by |d| u, the exponential errs by two epsilon above and in every
         // term of the sum, the sum of `count` terms and two more operations round. No term's d counts more than 1 in
@@ -135,17 +135,17 @@ TEST_CASE_TEMPLATE("softmax of one entry is one, of equal entries uniform, whate
                    double) {
   for (const double size : {0.0, 1e4, -1e4, 1e30}) {
     Scalar one = static_cast<Scalar>(size);
-    softmax_row(1, 1, &one);
+    softmax_row(Scalar(1), 1, 1, &one);
     CHECK(one == Scalar{1});
     std::vector<Scalar> eight(8, static_cast<Scalar>(size));
-    softmax_row(8, 8, eight.data());
+    softmax_row(Scalar(1), 8, 8, eight.data());
     CHECK(eight == std::vector<Scalar>(8, Scalar(0.125)));
   }
 }
 
 TEST_CASE_TEMPLATE("softmax of far apart entries picks the largest and stays finite", Scalar, float, double) {
   std::vector<Scalar> values = {Scalar(-1e4), Scalar(1e4), Scalar(0), Scalar(-1e30), Scalar(9e3)};
-  softmax_row(5, 5, values.data());
+  softmax_row(Scalar(1), 5, 5, values.data());
   CHECK(values == std::vector<Scalar>{0, 1, 0, 0, 0});
 }
 
@@ -153,11 +153,11 @@ TEST_CASE("softmax of complex numbers carries the derivative in the imaginary pa
   // d softmax_i / d value_j = p_i (delta_ij - p_j).
   const std::vector<double> scores = {0.3, -1.2, 2.0};
   std::vector<double> p = scores;
-  softmax_row(3, 3, p.data());
+  softmax_row(1.0, 3, 3, p.data());
   for (std::size_t moved = 0; moved < 3; ++moved) {
     std::vector<std::complex<double>> values(scores.begin(), scores.end());
     values[moved] += std::complex<double>(0.0, 1e-20);
-    softmax_row(3, 3, values.data());
+    softmax_row(std::complex<double>(1.0), 3, 3, values.data());
     for (std::size_t index = 0; index < 3; ++index) {
       const double expected = p[index] * ((index == moved ? 1.0 : 0.0) - p[moved]);
       CHECK(values[index].real() == doctest::Approx(p[index]).epsilon(1e-15));

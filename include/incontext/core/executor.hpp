@@ -14,6 +14,10 @@
 #include <utility>
 #include <vector>
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 INCONTEXT_NAMESPACE_BEGIN
 
 /// A non-owning reference to a callable that takes the number of a shard. Never allocates.
@@ -69,7 +73,8 @@ class FirstFailure {
 }  // namespace detail
 
 /// Something that calls `work(shard)` once for every shard in [0, shards), in any order, on any thread, and returns
-/// when all are done. A user's own thread pool becomes an executor by this one member.
+/// when all are done. A user's own thread pool becomes an executor by this one member; if it also says by
+/// `Index workers() const` how many threads it has, the memory for all of them is there after the first run.
 template <class Type>
 concept Executor = requires(Type& executor, Index shards, ShardFunction work) {
   {executor.run(shards, work)};
@@ -82,6 +87,7 @@ struct SerialExecutor {
       work(shard);
     }
   }
+  [[nodiscard]] Index workers() const { return 1; }
 };
 
 #if defined(_OPENMP)
@@ -97,6 +103,7 @@ struct OpenMpExecutor {
     }
     failure.rethrow();
   }
+  [[nodiscard]] Index workers() const { return omp_get_max_threads(); }
 };
 #endif
 
@@ -123,6 +130,8 @@ class ThreadExecutor {
       worker.join();
     }
   }
+
+  [[nodiscard]] Index workers() const { return static_cast<Index>(workers_.size()) + 1; }
 
   void run(Index shards, ShardFunction work) {
     {
@@ -186,11 +195,20 @@ class ExecutorReference {
   template <Executor Type>
   requires(!std::is_same_v<std::remove_cvref_t<Type>, ExecutorReference>) ExecutorReference(Type& executor)
       : object_(&executor),
-        run_([](void* object, Index shards, ShardFunction work) { static_cast<Type*>(object)->run(shards, work); }) {}
+        run_([](void* object, Index shards, ShardFunction work) { static_cast<Type*>(object)->run(shards, work); }),
+        workers_([](const void* object) -> Index {
+          if constexpr (requires { static_cast<const Type*>(object)->workers(); }) {
+            return static_cast<const Type*>(object)->workers();
+          } else {
+            return 1;
+          }
+        }) {}
   template <class Work>
   void run(Index shards, Work&& work) const {
     run_(object_, shards, ShardFunction(work));
   }
+  /// The number of threads that shards may run on; 1 if the executor does not say.
+  [[nodiscard]] Index workers() const { return workers_(object_); }
 
  private:
   static SerialExecutor& serial() {
@@ -199,6 +217,7 @@ class ExecutorReference {
   }
   void* object_;
   void (*run_)(void*, Index, ShardFunction);
+  Index (*workers_)(const void*);
 };
 
 INCONTEXT_NAMESPACE_END

@@ -1,23 +1,42 @@
 #pragma once
 /// \file
-/// Activation policies: a value and its derivative, on scalars and on vectors of them alike.
+/// Activation policies: a value and its derivative, on scalars and on vectors of them alike, apart or together.
 
 #include "incontext/simd/row_kernels.hpp"
 
+#include <utility>
+
 INCONTEXT_NAMESPACE_BEGIN
+
+/// An activation's value and its derivative, by `value_and_derivative` where it has one.
+template <class Activation, class Value>
+[[nodiscard]] inline std::pair<Value, Value> value_and_derivative(const Value& x) {
+  if constexpr (requires { Activation::value_and_derivative(x); }) {
+    return Activation::value_and_derivative(x);
+  } else {
+    return {Activation::value(x), Activation::derivative(x)};
+  }
+}
 
 /// GELU by its tanh approximation (Hendrycks and Gimpel 2016), the one that GPT-2 uses. Since
 /// (1 + tanh u) / 2 = logistic(2u), it is x logistic(2u) with u = sqrt(2/pi) (x + 0.044715 x^3): one exponential.
 struct Gelu {
   template <class Value>
   static Value value(const Value& x) {
-    return x * logistic(constant<Value>(two_root) * (x + constant<Value>(cubic) * x * x * x));
+    return value_and_derivative(x).first;
   }
   template <class Value>
   static Value derivative(const Value& x) {
-    const Value gate = logistic(constant<Value>(two_root) * (x + constant<Value>(cubic) * x * x * x));
-    return gate + x * gate * (constant<Value>(1) - gate) * constant<Value>(two_root) *
-                      (constant<Value>(1) + constant<Value>(3 * cubic) * x * x);
+    return value_and_derivative(x).second;
+  }
+  /// Both from one exponential: with s the logistic function and g(x) = x s(2u), g' = s + x s (1 - s) 2u'.
+  template <class Value>
+  static std::pair<Value, Value> value_and_derivative(const Value& x) {
+    const Value square = x * x;
+    const Value gate = logistic(x * (constant<Value>(two_root) + constant<Value>(two_root * cubic) * square));
+    const Value result = x * gate;
+    const Value slope = constant<Value>(two_root) + constant<Value>(3 * two_root * cubic) * square;
+    return {result, gate + result * (constant<Value>(1) - gate) * slope};
   }
 
  private:

@@ -6,6 +6,8 @@
 #include "incontext/nn/linear.hpp"
 #include "incontext/nn/mask.hpp"
 
+#include <algorithm>
+#include <limits>
 #include <string>
 
 INCONTEXT_NAMESPACE_BEGIN
@@ -35,43 +37,58 @@ class Attention {
   [[nodiscard]] const Linear& joint() const { return joint_; }
   [[nodiscard]] const Linear& projection() const { return projection_; }
 
+  /// The weight matrices of the layer.
+  template <class Visitor>
+  void visit_matrices(Visitor&& visitor) const {
+    visitor(joint_.weight_matrix());
+    visitor(projection_.weight_matrix());
+  }
+
   template <class Scalar>
-  MatrixView<Scalar> forward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> input,
+  MatrixView<Scalar> forward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> input,
                              Cache<Scalar>& cache, Workspace<Scalar>& workspace) const {
+    return forward_onto({}, weights, shape, input, cache, workspace);
+  }
+
+  /// The same plus an addend of the output's shape: the residual stream.
+  template <class Scalar>
+  MatrixView<Scalar> forward_onto(std::type_identity_t<MatrixView<const Scalar>> addend, WeightsOf<Scalar> weights,
+                                  SequenceShape shape, MatrixView<const Scalar> input, Cache<Scalar>& cache,
+                                  Workspace<Scalar>& workspace) const {
     const Index tokens = shape.tokens;
-    cache.qkv = joint_.forward(parameters, shape, input, cache.joint, workspace);
+    cache.qkv = joint_.forward(weights, shape, input, cache.joint, workspace);
     cache.weights = workspace.take(shape.sequences * heads_ * tokens, padded<Scalar>(tokens));
     const MatrixView<Scalar> mixed = workspace.take(shape.rows(), width_);
     const auto mark = workspace.mark();
-    const MatrixView<Scalar> keys_transposed = workspace.take(head_size(), padded<Scalar>(tokens));
+    Scalar* const panels = workspace.take(1, panels_size<Scalar>(tokens)).data;
     const auto scale = static_cast<Scalar>(Kernel::scale(head_size()));
     for (Index sequence = 0; sequence < shape.sequences; ++sequence) {
       for (Index head = 0; head < heads_; ++head) {
         const Heads<Scalar> views = heads_of(shape, sequence, head, cache);
-        transpose<Scalar>(views.keys, keys_transposed);
-        multiply<Scalar>(views.queries, keys_transposed, views.weights);
+        multiply<Scalar>(views.queries, pack_transposed(views.keys, panels), views.weights, {},
+                         VisibleColumns{head_size(), tokens});
         for (Index token = 0; token < tokens; ++token) {
-          const Index visible = Mask::visible(token, tokens);
-          scale_row(visible, scale, views.weights.row(token));
-          Kernel::forward(visible, views.weights.columns, views.weights.row(token));
+          Kernel::forward(scale, Mask::visible(token, tokens), views.weights.columns, views.weights.row(token));
         }
-        multiply<Scalar>(views.weights.block(0, 0, tokens, tokens), views.values,
-                         mixed.block(sequence * tokens, head * head_size(), tokens, head_size()));
+        multiply<Scalar>(views.weights.block(0, 0, tokens, tokens), pack(views.values, panels),
+                         mixed.block(sequence * tokens, head * head_size(), tokens, head_size()), {},
+                         VisibleInner{tokens});
       }
     }
     workspace.release(mark);
-    return projection_.forward(parameters, shape, MatrixView<const Scalar>(mixed), cache.projection, workspace);
+    return projection_.forward_onto(addend, weights, shape, MatrixView<const Scalar>(mixed), cache.projection,
+                                    workspace);
   }
 
   template <class Scalar>
-  MatrixView<Scalar> backward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> d_output,
+  MatrixView<Scalar> backward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> d_output,
                               const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace) const {
     const Index tokens = shape.tokens;
     const MatrixView<Scalar> d_mixed =
-        projection_.backward(parameters, shape, d_output, cache.projection, gradients, workspace);
+        projection_.backward(weights, shape, d_output, cache.projection, gradients, workspace);
     const MatrixView<Scalar> d_qkv = workspace.take(shape.rows(), 3 * width_);
     const auto mark = workspace.mark();
-    const MatrixView<Scalar> values_transposed = workspace.take(head_size(), padded<Scalar>(tokens));
+    Scalar* const panels = workspace.take(1, panels_size<Scalar>(tokens)).data;
     const MatrixView<Scalar> d_weights = workspace.take(tokens, padded<Scalar>(tokens));
     const auto scale = static_cast<Scalar>(Kernel::scale(head_size()));
     for (Index sequence = 0; sequence < shape.sequences; ++sequence) {
@@ -82,25 +99,54 @@ class Attention {
         };
         const MatrixView<const Scalar> d_head =
             d_mixed.block(sequence * tokens, head * head_size(), tokens, head_size());
-        const MatrixView<const Scalar> weights = views.weights.block(0, 0, tokens, tokens);
-        multiply_transposed_left<Scalar>(weights, d_head, d_block(2));  // dV = A' dO
-        transpose<Scalar>(views.values, values_transposed);
-        multiply<Scalar>(d_head, values_transposed, d_weights);  // dA = dO V'
+        const MatrixView<const Scalar> attended = views.weights.block(0, 0, tokens, tokens);
+        multiply_transposed_left<Scalar>(attended, d_head, d_block(2), {}, SeenInner{tokens}, workspace);  // dV = A' dO
+        multiply<Scalar>(d_head, pack_transposed(views.values, panels), d_weights, {},
+                         VisibleColumns{head_size(), tokens});  // dA = dO V'
         for (Index token = 0; token < tokens; ++token) {
-          const Index visible = Mask::visible(token, tokens);
-          Kernel::backward(visible, d_weights.columns, weights.row(token), d_weights.row(token));
-          scale_row(visible, scale, d_weights.row(token));
+          Kernel::backward(scale, Mask::visible(token, tokens), d_weights.columns, attended.row(token),
+                           d_weights.row(token));
         }
         const MatrixView<const Scalar> d_scores = d_weights.block(0, 0, tokens, tokens);
-        multiply<Scalar>(d_scores, views.keys, d_block(0));                     // dQ = dS K
-        multiply_transposed_left<Scalar>(d_scores, views.queries, d_block(1));  // dK = dS' Q
+        multiply<Scalar>(d_scores, pack(views.keys, panels), d_block(0), {}, VisibleInner{tokens});  // dQ = dS K
+        multiply_transposed_left<Scalar>(d_scores, views.queries, d_block(1), {}, SeenInner{tokens},
+                                         workspace);  // dK = dS' Q
       }
     }
     workspace.release(mark);
-    return joint_.backward(parameters, shape, MatrixView<const Scalar>(d_qkv), cache.joint, gradients, workspace);
+    return joint_.backward(weights, shape, MatrixView<const Scalar>(d_qkv), cache.joint, gradients, workspace);
   }
 
  private:
+  // What the mask leaves of a product of tiles of rows. Rows of queries meet the keys that their last row sees.
+  struct VisibleColumns {
+    Index inner;
+    Index tokens;
+    [[nodiscard]] static Index first_inner(Index) { return 0; }
+    [[nodiscard]] Index last_inner(Index) const { return inner; }
+    [[nodiscard]] Index last_column(Index last_row) const { return Mask::visible(last_row - 1, tokens); }
+  };
+  // Rows of attention weights are zero beyond what their last row sees.
+  struct VisibleInner {
+    Index inner;
+    [[nodiscard]] static Index first_inner(Index) { return 0; }
+    [[nodiscard]] Index last_inner(Index last_row) const { return Mask::visible(last_row - 1, inner); }
+    [[nodiscard]] static Index last_column(Index) { return std::numeric_limits<Index>::max(); }
+  };
+  // Columns of attention weights are zero above the first row that sees their first.
+  struct SeenInner {
+    Index inner;
+    [[nodiscard]] static Index first_inner(Index first_row) { return Mask::first_seeing(first_row); }
+    [[nodiscard]] Index last_inner(Index) const { return inner; }
+    [[nodiscard]] static Index last_column(Index) { return std::numeric_limits<Index>::max(); }
+  };
+
+  // Room for the panels of any operand of one head.
+  template <class Scalar>
+  [[nodiscard]] Index panels_size(Index tokens) const {
+    return (std::max)(PackedPanels<Scalar>::size(head_size(), tokens), PackedPanels<Scalar>::size(tokens, head_size()));
+  }
+
   template <class Scalar>
   struct Heads {
     MatrixView<const Scalar> queries;  // [tokens, head size]

@@ -14,20 +14,22 @@ INCONTEXT_NAMESPACE_BEGIN
 struct SoftmaxKernel {
   static double scale(Index head_size) { return 1.0 / std::sqrt(static_cast<double>(head_size)); }
 
-  /// Scores of the first `visible` tokens become weights, in place; the rest of `length` becomes zero.
+  /// `scale` times the scores of the first `visible` tokens become weights, in place; the rest of `length` becomes
+  /// zero.
   template <class Scalar>
-  static void forward(Index visible, Index length, Scalar* scores) {
-    softmax_row(visible, length, scores);
+  static void forward(Scalar scale, Index visible, Index length, Scalar* scores) {
+    softmax_row(scale, visible, length, scores);
   }
 
-  /// d_scores = weights * (d_weights - <d_weights, weights>), in place of d_weights.
+  /// d_scores = scale * weights * (d_weights - <d_weights, weights>), in place of d_weights.
   template <class Scalar>
-  static void backward(Index visible, Index length, const Scalar* weights, Scalar* d_weights) {
+  static void backward(Scalar scale, Index visible, Index length, const Scalar* weights, Scalar* d_weights) {
     const Scalar inner = sum_row(
         visible, [](const auto& d, const auto& weight) { return d * weight; }, static_cast<const Scalar*>(d_weights),
         weights);
     transform_row(
-        visible, d_weights, [inner](const auto& d, const auto& weight) { return weight * (d - inner); },
+        visible, d_weights,
+        [inner, scale](const auto& d, const auto& weight) { return (scale * weight) * (d - inner); },
         static_cast<const Scalar*>(d_weights), weights);
     std::fill(d_weights + visible, d_weights + length, Scalar{});
   }
@@ -39,13 +41,13 @@ struct LinearKernel {
   static double scale(Index) { return 1.0; }
 
   template <class Scalar>
-  static void forward(Index visible, Index length, Scalar* scores) {
-    scale_row(visible, static_cast<Scalar>(1.0 / static_cast<double>((std::max)(visible, Index{1}))), scores);
+  static void forward(Scalar scale, Index visible, Index length, Scalar* scores) {
+    scale_row(visible, scale / static_cast<Scalar>(static_cast<double>((std::max)(visible, Index{1}))), scores);
     std::fill(scores + visible, scores + length, Scalar{});
   }
   template <class Scalar>
-  static void backward(Index visible, Index length, const Scalar*, Scalar* d_weights) {
-    forward(visible, length, d_weights);
+  static void backward(Scalar scale, Index visible, Index length, const Scalar*, Scalar* d_weights) {
+    forward(scale, visible, length, d_weights);
   }
 };
 

@@ -9,7 +9,10 @@
 #include "incontext/nn/transformer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -26,7 +29,9 @@ class BatchGradient {
   static constexpr Index most_shards = 8;
 
   explicit BatchGradient(const Model& model)
-      : gradient_(model.parameters().shared_layout()), shards_(static_cast<std::size_t>(most_shards), Shard(model)) {}
+      : gradient_(model.parameters().shared_layout()),
+        packed_(model.make_packed_weights()),
+        shards_(static_cast<std::size_t>(most_shards), Shard(model)) {}
 
   /// The loss of the batch; its gradient is in `gradient()` afterwards.
   /// \throws ShapeError if the batch does not fit the model
@@ -36,15 +41,18 @@ class BatchGradient {
     const double total = total_weight(loss, batch);
     const Index shards = shards_of(batch.count * tokens_of(batch));
     const auto part = [&](Index shard) { return batch.count * shard / shards; };
+    packed_.pack(model.parameters().data(), executor);
     executor.run(shards, [&](Index index) {
       Shard& shard = shards_[static_cast<std::size_t>(index)];
       shard.gradient.set_zero();
       shard.loss = 0.0;
+      const typename ScratchPool::Lease scratch(*pool_);
       const Index stride = micro_batch(part(index + 1) - part(index), tokens_of(batch));
       for (Index first = part(index); first < part(index + 1); first += stride) {
-        run_micro_batch(model, batch, loss, total, first, (std::min)(stride, part(index + 1) - first), shard);
+        run_micro_batch(model, batch, loss, total, first, (std::min)(stride, part(index + 1) - first), shard, *scratch);
       }
     });
+    pool_->warm((std::min)(executor.workers(), shards));
     reduce(shards, executor);
     double sum = 0.0;
     for (Index index = 0; index < shards; ++index) {
@@ -56,23 +64,81 @@ class BatchGradient {
   [[nodiscard]] ParameterBuffer<Scalar>& gradient() { return gradient_; }
   [[nodiscard]] const ParameterBuffer<Scalar>& gradient() const { return gradient_; }
 
-  /// The scratch memory held by all shards, in bytes.
-  [[nodiscard]] Index workspace_bytes() const {
-    Index total = 0;
-    for (const Shard& shard : shards_) {
-      total += shard.workspace.bytes();
-    }
-    return total;
-  }
+  /// The scratch memory held by all threads and the packed weights, in bytes.
+  [[nodiscard]] Index workspace_bytes() const { return packed_.bytes() + pool_->bytes(); }
 
  private:
   struct Shard {
     explicit Shard(const Model& model) : gradient(model.parameters().shared_layout()) {}
     ParameterBuffer<Scalar> gradient;
+    double loss = 0.0;
+  };
+
+  /// What a shard works in. A thread that is done with one takes the next shard to the same, still in its cache.
+  struct Scratch {
     Workspace<Scalar> workspace;
     ModelInput<Scalar> input;
     typename Model::Cache cache;
-    double loss = 0.0;
+  };
+
+  /// The scratch that is not in use; the last that was used comes first.
+  class ScratchPool {
+   public:
+    ScratchPool() {
+      for (Scratch& scratch : all_) {
+        free_.push_back(&scratch);
+      }
+    }
+    /// Has a scratch until it goes out of scope.
+    class Lease {
+     public:
+      explicit Lease(ScratchPool& pool) : pool_(pool) {
+        const std::lock_guard lock(pool_.mutex_);
+        scratch_ = pool_.free_.back();
+        pool_.free_.pop_back();
+      }
+      ~Lease() {
+        const std::lock_guard lock(pool_.mutex_);
+        pool_.free_.push_back(scratch_);
+      }
+      Lease(const Lease&) = delete;
+      Lease& operator=(const Lease&) = delete;
+      Scratch& operator*() const { return *scratch_; }
+
+     private:
+      ScratchPool& pool_;
+      Scratch* scratch_ = nullptr;
+    };
+
+    /// Makes the first `workers` that will be leased as large as the largest, whoever of the workers came to work so
+    /// far.
+    void warm(Index workers) {
+      const auto as_large = [](Scratch& scratch, const Scratch& other) {
+        scratch.input.ids.reserve(other.input.ids.capacity());
+        scratch.input.features.reserve(other.input.features.capacity());
+        scratch.cache.blocks.resize((std::max)(scratch.cache.blocks.size(), other.cache.blocks.size()));
+        if (scratch.workspace.bytes() < other.workspace.bytes()) {
+          scratch.workspace = other.workspace;
+        }
+      };
+      for (Index index = 0; index < workers; ++index) {
+        for (const Scratch& other : all_) {
+          as_large(*free_[free_.size() - 1 - static_cast<std::size_t>(index)], other);
+        }
+      }
+    }
+    [[nodiscard]] Index bytes() const {
+      Index total = 0;
+      for (const Scratch& scratch : all_) {
+        total += scratch.workspace.bytes();
+      }
+      return total;
+    }
+
+   private:
+    std::mutex mutex_;
+    std::array<Scratch, static_cast<std::size_t>(most_shards)> all_;
+    std::vector<Scratch*> free_;
   };
 
   /// Most rows of a micro-batch: enough for the products to run at full speed, few enough for the activations to stay
@@ -102,13 +168,14 @@ class BatchGradient {
 
   template <class Loss, class Batch>
   void run_micro_batch(const Model& model, const Batch& batch, const Loss& loss, double total, Index first,
-                       Index number, Shard& shard) {
-    shard.workspace.reset();
-    encode(model, batch, first, number, shard.input);
-    const MatrixView<Scalar> output = model.forward(shard.input, shard.cache, shard.workspace);
-    const MatrixView<Scalar> d_output = shard.workspace.take_zeros(output.rows, output.columns);
+                       Index number, Shard& shard, Scratch& scratch) {
+    scratch.workspace.reset();
+    const Weights<Scalar> weights(model.parameters().data(), packed_);
+    encode(model, batch, first, number, scratch.input);
+    const MatrixView<Scalar> output = model.forward(weights, scratch.input, scratch.cache, scratch.workspace);
+    const MatrixView<Scalar> d_output = scratch.workspace.take_zeros(output.rows, output.columns);
     shard.loss += evaluate(loss, batch, first, number, total, output, d_output);
-    model.backward(shard.input, d_output, shard.cache, shard.gradient, shard.workspace);
+    model.backward(weights, scratch.input, d_output, scratch.cache, shard.gradient, scratch.workspace);
   }
 
   static void encode(const Model& model, const Prompts& prompts, Index first, Index number, ModelInput<Scalar>& input) {
@@ -158,7 +225,9 @@ class BatchGradient {
   }
 
   ParameterBuffer<Scalar> gradient_;
+  PackedWeights<Scalar> packed_;
   std::vector<Shard> shards_;
+  std::unique_ptr<ScratchPool> pool_ = std::make_unique<ScratchPool>();
 };
 
 template <class Scalar, class Architecture>

@@ -3,6 +3,7 @@
 /// A pre-norm transformer block: x + attention(norm(x)), then x + feed_forward(norm(x)).
 
 #include "incontext/nn/layer.hpp"
+#include "incontext/nn/norm.hpp"
 #include "incontext/simd/row_kernels.hpp"
 
 #include <string>
@@ -46,43 +47,44 @@ class Block {
     }
   }
 
-  template <class Scalar>
-  MatrixView<Scalar> forward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> input,
-                             Cache<Scalar>& cache, Workspace<Scalar>& workspace) const {
-    const auto normed = attention_norm_.forward(parameters, shape, input, cache.attention_norm, workspace);
-    const MatrixView<Scalar> middle = attention_.forward(parameters, shape, normed, cache.attention, workspace);
-    add_matrix<Scalar>(input, middle);
+  /// The weight matrices of the block.
+  template <class Visitor>
+  void visit_matrices(Visitor&& visitor) const {
+    attention_.visit_matrices(visitor);
     if constexpr (FeedForward::is_present) {
-      const MatrixView<const Scalar> residual = middle;
-      const auto normed_again =
-          feed_forward_norm_.forward(parameters, shape, residual, cache.feed_forward_norm, workspace);
-      const MatrixView<Scalar> output =
-          feed_forward_.forward(parameters, shape, normed_again, cache.feed_forward, workspace);
-      add_matrix<Scalar>(residual, output);
-      return output;
+      feed_forward_.visit_matrices(visitor);
+    }
+  }
+
+  template <class Scalar>
+  MatrixView<Scalar> forward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> input,
+                             Cache<Scalar>& cache, Workspace<Scalar>& workspace) const {
+    const auto normed = attention_norm_.forward(weights, shape, input, cache.attention_norm, workspace);
+    const MatrixView<Scalar> middle =
+        attention_.forward_onto(input, weights, shape, normed, cache.attention, workspace);
+    if constexpr (FeedForward::is_present) {
+      const MatrixView<const Scalar> stream = middle;
+      const auto normed_again = feed_forward_norm_.forward(weights, shape, stream, cache.feed_forward_norm, workspace);
+      return feed_forward_.forward_onto(stream, weights, shape, normed_again, cache.feed_forward, workspace);
     } else {
       return middle;
     }
   }
 
   template <class Scalar>
-  MatrixView<Scalar> backward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> d_output,
+  MatrixView<Scalar> backward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> d_output,
                               const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace) const {
     MatrixView<const Scalar> d_middle = d_output;
     if constexpr (FeedForward::is_present) {
       const MatrixView<const Scalar> d_normed =
-          feed_forward_.backward(parameters, shape, d_output, cache.feed_forward, gradients, workspace);
-      const MatrixView<Scalar> d_residual =
-          feed_forward_norm_.backward(parameters, shape, d_normed, cache.feed_forward_norm, gradients, workspace);
-      add_matrix<Scalar>(d_output, d_residual);
-      d_middle = d_residual;
+          feed_forward_.backward(weights, shape, d_output, cache.feed_forward, gradients, workspace);
+      d_middle = norm_backward_onto(feed_forward_norm_, d_output, weights, shape, d_normed, cache.feed_forward_norm,
+                                    gradients, workspace);
     }
     const MatrixView<const Scalar> d_normed =
-        attention_.backward(parameters, shape, d_middle, cache.attention, gradients, workspace);
-    const MatrixView<Scalar> d_input =
-        attention_norm_.backward(parameters, shape, d_normed, cache.attention_norm, gradients, workspace);
-    add_matrix<Scalar>(d_middle, d_input);
-    return d_input;
+        attention_.backward(weights, shape, d_middle, cache.attention, gradients, workspace);
+    return norm_backward_onto(attention_norm_, d_middle, weights, shape, d_normed, cache.attention_norm, gradients,
+                              workspace);
   }
 
  private:

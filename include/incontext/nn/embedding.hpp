@@ -51,27 +51,27 @@ class Embedding {
   }
 
   template <class Scalar>
-  MatrixView<Scalar> forward(const Scalar* parameters, const ModelInput<Scalar>& input,
+  MatrixView<Scalar> forward(WeightsOf<Scalar> weights, const ModelInput<Scalar>& input,
                              Workspace<Scalar>& workspace) const {
     check(input);
     const MatrixView<Scalar> output = workspace.take(input.shape.rows(), width_);
     const auto mark = workspace.mark();
-    const MatrixView<Scalar> transposed = workspace.take(inputs_, width_);
     if (inputs_ > 0) {
-      transpose<Scalar>(matrix_of(parameters, weight_, width_), transposed);
-      multiply<Scalar>(input.feature_rows(), transposed, output);
+      const auto panels = pack_transposed(weights.matrix(weight_, width_),
+                                          workspace.take(1, PackedPanels<Scalar>::size(inputs_, width_)).data);
+      multiply<Scalar>(input.feature_rows(), panels, output);
     }
     workspace.release(mark);
     for (Index row = 0; row < output.rows; ++row) {
       const int id = input.ids[static_cast<std::size_t>(row)];
       if (id >= 0) {
-        const Scalar* embedding = vector_of(parameters, table_) + id * width_;
+        const Scalar* embedding = weights.vector(table_) + id * width_;
         std::copy(embedding, embedding + width_, output.row(row));
       } else {
-        add_row(width_, vector_of(parameters, bias_), output.row(row));
+        add_row(width_, weights.vector(bias_), output.row(row));
       }
       if constexpr (Position::is_present) {
-        add_row(width_, vector_of(parameters, position_) + (row % input.shape.tokens) * width_, output.row(row));
+        add_row(width_, weights.vector(position_) + (row % input.shape.tokens) * width_, output.row(row));
       }
     }
     return output;
@@ -84,7 +84,7 @@ class Embedding {
     if (inputs_ > 0) {
       // As [inputs, width] first: the long side runs along the vectors. Discrete rows have zero features.
       const MatrixView<Scalar> transposed = workspace.take(inputs_, width_);
-      multiply_transposed_left<Scalar>(input.feature_rows(), d_output, transposed);
+      multiply_transposed_left<Scalar>(input.feature_rows(), d_output, transposed, {}, workspace);
       const MatrixView<Scalar> target = matrix_of(gradients, weight_, width_);
       for (Index row = 0; row < width_; ++row) {
         for (Index column = 0; column < inputs_; ++column) {

@@ -5,8 +5,10 @@
 #include "incontext/core/matrix.hpp"
 #include "incontext/core/parameters.hpp"
 #include "incontext/core/workspace.hpp"
+#include "incontext/nn/weights.hpp"
 
 #include <concepts>
+#include <type_traits>
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -23,12 +25,16 @@ struct SequenceShape {
 /// the gradient of its parameters to `gradients` and returns the gradient of its input. Views that they return live in
 /// the workspace until it is reset. The views that were given to `forward` must outlive `backward`.
 template <class Type, class Scalar>
-concept Layer = requires(const Type& layer, const Scalar* parameters, Scalar* gradients, SequenceShape shape,
+concept Layer = requires(const Type& layer, Weights<Scalar> weights, Scalar* gradients, SequenceShape shape,
                          MatrixView<const Scalar> view, typename Type::template Cache<Scalar>& cache,
                          Workspace<Scalar>& workspace) {
-  { layer.forward(parameters, shape, view, cache, workspace) } -> std::convertible_to<MatrixView<const Scalar>>;
-  { layer.backward(parameters, shape, view, cache, gradients, workspace) } -> std::same_as<MatrixView<Scalar>>;
+  { layer.forward(weights, shape, view, cache, workspace) } -> std::convertible_to<MatrixView<const Scalar>>;
+  { layer.backward(weights, shape, view, cache, gradients, workspace) } -> std::same_as<MatrixView<Scalar>>;
 };
+
+/// A parameter type that is not deduced, so that a pointer to the flat buffer passes for `Weights`.
+template <class Scalar>
+using WeightsOf = std::type_identity_t<Weights<Scalar>>;
 
 /// A vector parameter, [size].
 template <class Scalar>

@@ -3,10 +3,11 @@
 /// The affine layer, y = x W + b, with W as [inputs, outputs]: the layout that GPT-2 calls Conv1D.
 
 #include "incontext/nn/layer.hpp"
-#include "incontext/simd/matrix_product.hpp"
+#include "incontext/simd/packed_operand.hpp"
 #include "incontext/simd/row_kernels.hpp"
 
 #include <string>
+#include <utility>
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -27,28 +28,50 @@ class Linear {
   [[nodiscard]] ParameterId weight() const { return weight_; }
   [[nodiscard]] ParameterId bias() const { return bias_; }
   [[nodiscard]] Index outputs() const { return bias_.size; }
+  /// The matrix that products read.
+  [[nodiscard]] WeightMatrix weight_matrix() const { return {weight_, inputs_, outputs()}; }
 
   template <class Scalar>
-  MatrixView<Scalar> forward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> input,
+  MatrixView<Scalar> forward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> input,
                              Cache<Scalar>& cache, Workspace<Scalar>& workspace) const {
+    return forward_onto({}, weights, shape, input, cache, workspace);
+  }
+
+  /// addend + x W + b, with an addend of the output's shape or none. `finish` is called on every tile of the output as
+  /// soon as it is there, with the output in front of the tile's first row, first column, rows and columns.
+  template <class Scalar, class... Finish>
+  MatrixView<Scalar> forward_onto(std::type_identity_t<MatrixView<const Scalar>> addend, WeightsOf<Scalar> weights,
+                                  SequenceShape shape, MatrixView<const Scalar> input, Cache<Scalar>& cache,
+                                  Workspace<Scalar>& workspace, Finish&&... finish) const {
     cache.input = input;
     const MatrixView<Scalar> output = workspace.take(shape.rows(), outputs());
-    multiply<Scalar>(input, matrix_of(parameters, weight_, inputs_), output);
-    add_bias(vector_of(parameters, bias_), output);
+    const auto mark = workspace.mark();
+    const auto packed = weights.packed(weight_, inputs_, Orientation::as_stored, workspace);
+    multiply<Scalar>(input, packed, output, {weights.vector(bias_), addend}, workspace,
+                     [&](auto... tile) { (finish(output, tile...), ...); });
+    workspace.release(mark);
     return output;
   }
 
   /// dW += x' dy, db += 1' dy, dx = dy W'.
   template <class Scalar>
-  MatrixView<Scalar> backward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> d_output,
+  MatrixView<Scalar> backward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> d_output,
                               const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace) const {
-    multiply_transposed_left_add<Scalar>(cache.input, d_output, matrix_of(gradients, weight_, inputs_));
-    add_column_sums<Scalar>(d_output, vector_of(gradients, bias_));
+    return backward_then(weights, shape, d_output, cache, gradients, workspace);
+  }
+
+  /// The same, with `finish` called on every tile of dx.
+  template <class Scalar, class... Finish>
+  MatrixView<Scalar> backward_then(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> d_output,
+                                   const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace,
+                                   Finish&&... finish) const {
     const MatrixView<Scalar> d_input = workspace.take(shape.rows(), inputs_);
     const auto mark = workspace.mark();
-    const MatrixView<Scalar> transposed = workspace.take(outputs(), inputs_);
-    transpose<Scalar>(matrix_of(parameters, weight_, inputs_), transposed);
-    multiply<Scalar>(d_output, transposed, d_input);
+    add_transposed_product<Scalar>(weights.precision(), cache.input, d_output, matrix_of(gradients, weight_, inputs_),
+                                   workspace);
+    add_column_sums<Scalar>(d_output, vector_of(gradients, bias_));
+    const auto packed = weights.packed(weight_, inputs_, Orientation::transposed, workspace);
+    multiply<Scalar>(d_output, packed, d_input, {}, workspace, [&](auto... tile) { (finish(d_input, tile...), ...); });
     workspace.release(mark);
     return d_input;
   }

@@ -10,6 +10,23 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
+/// addend + the norm's backward, in one pass where the norm has `backward_onto`.
+template <class Norm, class Scalar>
+[[nodiscard]] inline MatrixView<Scalar> norm_backward_onto(const Norm& norm,
+                                                           std::type_identity_t<MatrixView<const Scalar>> addend,
+                                                           WeightsOf<Scalar> weights, SequenceShape shape,
+                                                           MatrixView<const Scalar> d_output,
+                                                           const typename Norm::template Cache<Scalar>& cache,
+                                                           Scalar* gradients, Workspace<Scalar>& workspace) {
+  if constexpr (requires { norm.backward_onto(addend, weights, shape, d_output, cache, gradients, workspace); }) {
+    return norm.backward_onto(addend, weights, shape, d_output, cache, gradients, workspace);
+  } else {
+    const MatrixView<Scalar> d_input = norm.backward(weights, shape, d_output, cache, gradients, workspace);
+    add_matrix(addend, d_input);
+    return d_input;
+  }
+}
+
 /// y = gain * (x - mean) / sqrt(variance + epsilon) + bias, row by row. Derivation: docs/derivations/layer_norm.md.
 class LayerNorm {
  public:
@@ -18,8 +35,8 @@ class LayerNorm {
 
   template <class Scalar>
   struct Cache {
-    MatrixView<Scalar> normalised;         // [rows, width]
-    MatrixView<Scalar> inverse_deviation;  // [rows, 1]
+    MatrixView<const Scalar> input;  // [rows, width]
+    MatrixView<Scalar> moments;      // [rows, 2]: the mean and the inverse deviation of every row
   };
 
   LayerNorm() = default;
@@ -33,62 +50,71 @@ class LayerNorm {
   }
 
   template <class Scalar>
-  MatrixView<const Scalar> forward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> input,
+  MatrixView<const Scalar> forward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> input,
                                    Cache<Scalar>& cache, Workspace<Scalar>& workspace) const {
     using std::sqrt;
     const Index width = gain_.size;
-    cache.normalised = workspace.take(shape.rows(), width);
-    cache.inverse_deviation = workspace.take(shape.rows(), 1);
+    cache.input = input;
+    cache.moments = workspace.take(shape.rows(), 2);
     const MatrixView<Scalar> output = workspace.take(shape.rows(), width);
+    const Scalar* gain = weights.vector(gain_);
+    const Scalar* bias = weights.vector(bias_);
     const Scalar scale = Scalar(1) / static_cast<Scalar>(static_cast<double>(width));
     for (Index row = 0; row < shape.rows(); ++row) {
       const Scalar* x = input.row(row);
-      const Scalar mean = scale * sum_row(
-                                      width, [](const auto& value) { return value; }, x);
-      const Scalar variance =
-          scale * sum_row(
-                      width, [mean](const auto& value) { return (value - mean) * (value - mean); }, x);
+      const auto itself = [](const auto& value) { return value; };
+      const Scalar mean = scale * sum_row(width, itself, x);
+      const auto squared_distance = [mean](const auto& value) { return (value - mean) * (value - mean); };
+      const Scalar variance = scale * sum_row(width, squared_distance, x);
       const Scalar inverse = Scalar(1) / sqrt(variance + static_cast<Scalar>(epsilon));
-      cache.inverse_deviation(row, 0) = inverse;
-      transform_row(
-          width, cache.normalised.row(row), [=](const auto& value) { return (value - mean) * inverse; }, x);
-      transform_row(
-          width, output.row(row),
-          [](const auto& value, const auto& gain, const auto& bias) { return value * gain + bias; },
-          static_cast<const Scalar*>(cache.normalised.row(row)), vector_of(parameters, gain_),
-          vector_of(parameters, bias_));
+      cache.moments(row, 0) = mean;
+      cache.moments(row, 1) = inverse;
+      const auto normalise = [mean, inverse](const auto& value, const auto& its_gain, const auto& its_bias) {
+        return (value - mean) * inverse * its_gain + its_bias;
+      };
+      transform_row(width, output.row(row), normalise, x, gain, bias);
     }
     return output;
   }
 
-  /// With n the normalised row and e = gain * dy: dx = (e - mean(e) - n mean(e n)) / deviation.
   template <class Scalar>
-  MatrixView<Scalar> backward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> d_output,
+  MatrixView<Scalar> backward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> d_output,
                               const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace) const {
+    return backward_onto({}, weights, shape, d_output, cache, gradients, workspace);
+  }
+
+  /// With n the normalised row and e = gain * dy: dx = addend + (e - mean(e) - n mean(e n)) / deviation. The addend has
+  /// the shape of dx, or is none.
+  template <class Scalar>
+  MatrixView<Scalar> backward_onto(std::type_identity_t<MatrixView<const Scalar>> addend, WeightsOf<Scalar> weights,
+                                   SequenceShape shape, MatrixView<const Scalar> d_output, const Cache<Scalar>& cache,
+                                   Scalar* gradients, Workspace<Scalar>& workspace) const {
     const Index width = gain_.size;
     const MatrixView<Scalar> d_input = workspace.take(shape.rows(), width);
     const Scalar scale = Scalar(1) / static_cast<Scalar>(static_cast<double>(width));
-    const Scalar* gain = vector_of(parameters, gain_);
+    const Scalar* gain = weights.vector(gain_);
     Scalar* d_gain = vector_of(gradients, gain_);
+    Scalar* d_bias = vector_of(gradients, bias_);
     for (Index row = 0; row < shape.rows(); ++row) {
       const Scalar* dy = d_output.row(row);
-      const Scalar* n = cache.normalised.row(row);
-      const Scalar inverse = cache.inverse_deviation(row, 0);
+      const Scalar* x = cache.input.row(row);
+      const Scalar mean = cache.moments(row, 0);
+      const Scalar inverse = cache.moments(row, 1);
       const auto product = [](const auto& left, const auto& right) { return left * right; };
       const Scalar mean_e = scale * sum_row(width, product, dy, gain);
-      const Scalar mean_en =
-          scale *
-          sum_row(
-              width, [](const auto& d, const auto& g, const auto& value) { return d * g * value; }, dy, gain, n);
-      transform_row(
-          width, d_input.row(row),
-          [=](const auto& d, const auto& g, const auto& value) { return inverse * (d * g - mean_e - value * mean_en); },
-          dy, gain, n);
-      transform_row(
-          width, d_gain, [](const auto& sum, const auto& d, const auto& value) { return sum + d * value; },
-          static_cast<const Scalar*>(d_gain), dy, n);
+      const auto with_normalised = [mean](const auto& d, const auto& g, const auto& value) {
+        return d * g * (value - mean);
+      };
+      const Scalar mean_en = scale * inverse * sum_row(width, with_normalised, dy, gain, x);
+      for_each_register<Scalar>(width, [&](const auto& lanes, Index index) {
+        const auto d = lanes.load(dy + index);
+        const auto n = (lanes.load(x + index) - mean) * inverse;
+        const auto d_x = (d * lanes.load(gain + index) - mean_e - n * mean_en) * inverse;
+        lanes.store(addend.data == nullptr ? d_x : d_x + lanes.load(addend.row(row) + index), d_input.row(row) + index);
+        lanes.store(lanes.load(d_gain + index) + d * n, d_gain + index);
+        lanes.store(lanes.load(d_bias + index) + d, d_bias + index);
+      });
     }
-    add_column_sums<Scalar>(d_output, vector_of(gradients, bias_));
     return d_input;
   }
 
@@ -110,12 +136,12 @@ class NoNorm {
   void initialise(Scalar*) const {}
 
   template <class Scalar>
-  MatrixView<const Scalar> forward(const Scalar*, SequenceShape, MatrixView<const Scalar> input, Cache<Scalar>&,
+  MatrixView<const Scalar> forward(WeightsOf<Scalar>, SequenceShape, MatrixView<const Scalar> input, Cache<Scalar>&,
                                    Workspace<Scalar>&) const {
     return input;
   }
   template <class Scalar>
-  MatrixView<Scalar> backward(const Scalar*, SequenceShape shape, MatrixView<const Scalar> d_output,
+  MatrixView<Scalar> backward(WeightsOf<Scalar>, SequenceShape shape, MatrixView<const Scalar> d_output,
                               const Cache<Scalar>&, Scalar*, Workspace<Scalar>& workspace) const {
     const MatrixView<Scalar> d_input = workspace.take(shape.rows(), d_output.columns);
     for (Index row = 0; row < d_output.rows; ++row) {

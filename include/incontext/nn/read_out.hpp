@@ -10,7 +10,8 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// [rows, width] -> [rows, outputs]: one output for regression, the vocabulary's logits for token models.
+/// [rows, width] -> [rows, outputs]: one output for regression, the vocabulary's logits for token models. Computed in
+/// the scalar itself whatever the precision: it is a small part of the work, and its outputs are the predictions.
 class ReadOut {
  public:
   template <class Scalar>
@@ -28,30 +29,31 @@ class ReadOut {
   [[nodiscard]] ParameterId bias() const { return bias_; }
 
   template <class Scalar>
-  MatrixView<Scalar> forward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> input,
+  MatrixView<Scalar> forward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> input,
                              Cache<Scalar>& cache, Workspace<Scalar>& workspace) const {
     cache.input = input;
-    // One output would leave the vectors empty: the product runs over padded columns, of which `outputs` are returned.
-    const Index columns = padded<Scalar>(bias_.size);
-    const MatrixView<Scalar> padded_output = workspace.take(shape.rows(), columns);
-    const MatrixView<Scalar> output = padded_output.block(0, 0, shape.rows(), bias_.size);
+    const MatrixView<Scalar> output = workspace.take(shape.rows(), bias_.size);
     const auto mark = workspace.mark();
-    const MatrixView<Scalar> transposed = workspace.take(width_, columns);
-    transpose<Scalar>(matrix_of(parameters, weight_, bias_.size), transposed);
-    multiply<Scalar>(input, transposed, padded_output);
-    add_bias(vector_of(parameters, bias_), output);
+    const auto panels = pack_transposed(weights.matrix(weight_, bias_.size),
+                                        workspace.take(1, PackedPanels<Scalar>::size(width_, bias_.size)).data);
+    multiply<Scalar>(input, panels, output, {weights.vector(bias_)});
     workspace.release(mark);
     return output;
   }
 
   /// dW += dy' x, db += 1' dy, dx = dy W.
   template <class Scalar>
-  MatrixView<Scalar> backward(const Scalar* parameters, SequenceShape shape, MatrixView<const Scalar> d_output,
+  MatrixView<Scalar> backward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> d_output,
                               const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace) const {
-    multiply_transposed_left_add<Scalar>(d_output, cache.input, matrix_of(gradients, weight_, bias_.size));
+    const MatrixView<Scalar> d_weight = matrix_of(gradients, weight_, bias_.size);
+    multiply_transposed_left<Scalar>(d_output, cache.input, d_weight, {nullptr, d_weight}, workspace);
     add_column_sums<Scalar>(d_output, vector_of(gradients, bias_));
     const MatrixView<Scalar> d_input = workspace.take(shape.rows(), width_);
-    multiply<Scalar>(d_output, matrix_of(parameters, weight_, bias_.size), d_input);
+    const auto mark = workspace.mark();
+    const auto panels = pack(weights.matrix(weight_, bias_.size),
+                             workspace.take(1, PackedPanels<Scalar>::size(bias_.size, width_)).data);
+    multiply<Scalar>(d_output, panels, d_input);
+    workspace.release(mark);
     return d_input;
   }
 

@@ -13,6 +13,7 @@
 #include "incontext/nn/read_out.hpp"
 #include "incontext/task/prompts.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -22,17 +23,18 @@ INCONTEXT_NAMESPACE_BEGIN
 
 /// The run-time sizes of a transformer.
 struct TransformerSettings {
-  Index dimension = 8;          ///< coordinates of an input x; 0 for a model that reads discrete tokens only
-  Index points = 17;            ///< most points of a prompt
-  Index layers = 4;             ///< blocks
-  Index heads = 2;              ///< attention heads of a block; divides the width
-  Index width = 64;             ///< size of the residual stream
-  Index hidden = 0;             ///< units of the feed-forward part; 0 means 4 * width
-  Index vocabulary = 0;         ///< discrete tokens; 0 means none
-  Index prefix = 0;             ///< most instruction tokens in front of a prompt
-  Index outputs = 1;            ///< 1 for regression, the vocabulary for a token model
-  Index positions = 0;          ///< rows of the position table; 0 means what `prefix` and `points` need
-  double initial_scale = 0.02;  ///< standard deviation of the initial weights; GPT-2's
+  Index dimension = 8;                    ///< coordinates of an input x; 0 for a model that reads discrete tokens only
+  Index points = 17;                      ///< most points of a prompt
+  Index layers = 4;                       ///< blocks
+  Index heads = 2;                        ///< attention heads of a block; divides the width
+  Index width = 64;                       ///< size of the residual stream
+  Index hidden = 0;                       ///< units of the feed-forward part; 0 means 4 * width
+  Index vocabulary = 0;                   ///< discrete tokens; 0 means none
+  Index prefix = 0;                       ///< most instruction tokens in front of a prompt
+  Index outputs = 1;                      ///< 1 for regression, the vocabulary for a token model
+  Index positions = 0;                    ///< rows of the position table; 0 means what `prefix` and `points` need
+  double initial_scale = 0.02;            ///< standard deviation of the initial weights; GPT-2's
+  Precision precision = Precision::fp32;  ///< of the blocks' matrix products; concerns `float` only
   bool operator==(const TransformerSettings&) const = default;
 };
 
@@ -86,41 +88,67 @@ class Transformer {
     return result;
   }
 
+  /// Room for the model's weight matrices in panels; `pack` fills it.
+  [[nodiscard]] PackedWeights<Scalar> make_packed_weights() const {
+    std::vector<WeightMatrix> matrices;
+    for (const Block<Architecture>& block : blocks_) {
+      block.visit_matrices([&](const WeightMatrix& matrix) { matrices.push_back(matrix); });
+    }
+    return PackedWeights<Scalar>(std::move(matrices), settings_.precision);
+  }
+
   /// The outputs at every token, [rows, outputs]. \throws ShapeError if the input does not fit the model
   MatrixView<Scalar> forward(const ModelInput<Scalar>& input, Cache& cache, Workspace<Scalar>& workspace) const {
-    const Scalar* parameters = parameters_.data();
+    return forward(weights(), input, cache, workspace);
+  }
+  /// The same with weights that are packed already: `Weights(model.parameters().data(), packed)`.
+  MatrixView<Scalar> forward(Weights<Scalar> weights, const ModelInput<Scalar>& input, Cache& cache,
+                             Workspace<Scalar>& workspace) const {
     cache.blocks.resize(blocks_.size());
-    MatrixView<const Scalar> stream = embedding_.forward(parameters, input, workspace);
+    MatrixView<const Scalar> stream = embedding_.forward(weights, input, workspace);
     for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
-      stream = blocks_[layer].forward(parameters, input.shape, stream, cache.blocks[layer], workspace);
+      stream = blocks_[layer].forward(weights, input.shape, stream, cache.blocks[layer], workspace);
     }
-    stream = final_norm_.forward(parameters, input.shape, stream, cache.final_norm, workspace);
-    return read_out_.forward(parameters, input.shape, stream, cache.read_out, workspace);
+    stream = final_norm_.forward(weights, input.shape, stream, cache.final_norm, workspace);
+    return read_out_.forward(weights, input.shape, stream, cache.read_out, workspace);
   }
 
   /// Adds the gradient of every parameter to `gradients`, given that of the outputs, [rows, outputs].
   void backward(const ModelInput<Scalar>& input, MatrixView<const Scalar> d_output, const Cache& cache,
                 ParameterBuffer<Scalar>& gradients, Workspace<Scalar>& workspace) const {
-    const Scalar* parameters = parameters_.data();
+    backward(weights(), input, d_output, cache, gradients, workspace);
+  }
+  /// The same with weights that are packed already.
+  void backward(Weights<Scalar> weights, const ModelInput<Scalar>& input, MatrixView<const Scalar> d_output,
+                const Cache& cache, ParameterBuffer<Scalar>& gradients, Workspace<Scalar>& workspace) const {
     Scalar* into = gradients.data();
-    MatrixView<const Scalar> d_stream =
-        read_out_.backward(parameters, input.shape, d_output, cache.read_out, into, workspace);
-    d_stream = final_norm_.backward(parameters, input.shape, d_stream, cache.final_norm, into, workspace);
+    const MatrixView<Scalar> d_stream = workspace.take(input.shape.rows(), settings_.width);
+    // What a layer takes for itself is taken back when it is done: the next one finds it in cache.
+    const auto back = [&](const auto& layer, MatrixView<const Scalar> d_out, const auto& its_cache) {
+      const auto mark = workspace.mark();
+      const MatrixView<Scalar> d_in = layer.backward(weights, input.shape, d_out, its_cache, into, workspace);
+      std::copy(d_in.data, d_in.data + d_in.rows * d_in.columns, d_stream.data);
+      workspace.release(mark);
+    };
+    back(read_out_, d_output, cache.read_out);
+    back(final_norm_, d_stream, cache.final_norm);
     for (std::size_t layer = blocks_.size(); layer-- > 0;) {
-      d_stream = blocks_[layer].backward(parameters, input.shape, d_stream, cache.blocks[layer], into, workspace);
+      back(blocks_[layer], d_stream, cache.blocks[layer]);
     }
-    embedding_.backward(input, d_stream, into, workspace);
+    embedding_.backward(input, MatrixView<const Scalar>(d_stream), into, workspace);
   }
 
   /// Predictions at every point of every prompt, [count, points]. Work is cut in groups of `prompts_per_shard`.
   /// \throws ShapeError if the prompts do not fit the model
   [[nodiscard]] Predictions predict(const Prompts& prompts, ExecutorReference executor = {}) const {
     check_prompts(prompts);
+    PackedWeights<Scalar> packed = make_packed_weights();
+    packed.pack(parameters_.data(), executor);
     Predictions predictions(prompts.count, prompts.points);
     for (Index last = prompts.points; last > 0; last = Encoding::first_prediction(last)) {
       const Prompts seen = last == prompts.points ? prompts : prompts.first_points(last);
       const Index shards = (prompts.count + prompts_per_shard - 1) / prompts_per_shard;
-      executor.run(shards, [&](Index shard) { predict_shard(seen, shard * prompts_per_shard, predictions); });
+      executor.run(shards, [&](Index shard) { predict_shard(packed, seen, shard * prompts_per_shard, predictions); });
     }
     return predictions;
   }
@@ -139,6 +167,7 @@ class Transformer {
  private:
   static constexpr Index prompts_per_shard = 32;
 
+  [[nodiscard]] Weights<Scalar> weights() const { return {parameters_.data(), settings_.precision}; }
   [[nodiscard]] Index inputs() const { return settings_.dimension > 0 ? Encoding::inputs(settings_.dimension) : 0; }
 
   static Settings checked(Settings settings) {
@@ -203,13 +232,14 @@ class Transformer {
     uniform(key.fold("read-out bias"), read_out_.bias(), settings_.width);
   }
 
-  void predict_shard(const Prompts& prompts, Index first, Predictions& predictions) const {
+  void predict_shard(const PackedWeights<Scalar>& packed, const Prompts& prompts, Index first,
+                     Predictions& predictions) const {
     const Index number = (std::min)(prompts_per_shard, prompts.count - first);
     ModelInput<Scalar> input;
     Cache cache;
     Workspace<Scalar> workspace;
     Encoding::encode(prompts, first, number, input);
-    const MatrixView<Scalar> output = forward(input, cache, workspace);
+    const MatrixView<Scalar> output = forward({parameters_.data(), packed}, input, cache, workspace);
     for (Index sequence = 0; sequence < number; ++sequence) {
       for (Index point = Encoding::first_prediction(prompts.points); point < prompts.points; ++point) {
         const Index row = sequence * input.shape.tokens + Encoding::prediction_token(prompts.prefix, point);

@@ -6,9 +6,19 @@
 
 #include <xsimd/xsimd.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <type_traits>
+
+/// Unrolls the loop that follows, so that an array indexed by its counter lives in registers.
+#if defined(__clang__)
+#define INCONTEXT_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define INCONTEXT_UNROLL _Pragma("GCC unroll 16")
+#else
+#define INCONTEXT_UNROLL
+#endif
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -27,6 +37,49 @@ template <>
 inline constexpr Index batch_size<float> = static_cast<Index>(xsimd::batch<float>::size);
 template <>
 inline constexpr Index batch_size<double> = static_cast<Index>(xsimd::batch<double>::size);
+
+/// What a kernel computes in: a vector register where the scalar has one, the scalar itself where it has none.
+template <class Scalar>
+using Register = typename std::conditional_t<is_vectorised<Scalar>, std::type_identity<Batch<Scalar>>,
+                                             std::type_identity<Scalar>>::type;
+
+/// The register that starts at `source`, aligned or not.
+template <class Scalar>
+[[nodiscard]] inline Register<Scalar> load(const Scalar* source) {
+  if constexpr (is_vectorised<Scalar>) {
+    return Batch<Scalar>::load_unaligned(source);
+  } else {
+    return *source;
+  }
+}
+
+/// Writes a register to `target`, aligned or not.
+template <class Scalar>
+inline void store(const Register<Scalar>& values, Scalar* target) {
+  if constexpr (is_vectorised<Scalar>) {
+    values.store_unaligned(target);
+  } else {
+    *target = values;
+  }
+}
+
+/// left * right + addend, rounded once where the processor can.
+template <class Value>
+[[nodiscard]] inline Value fused_multiply_add(const Value& left, const Value& right, const Value& addend) {
+#if defined(__AVX512F__)
+  // xsimd 8 has no fused operation of this width: it multiplies and adds.
+  if constexpr (std::is_same_v<Value, Batch<float>>) {
+    return _mm512_fmadd_ps(left, right, addend);
+  } else if constexpr (std::is_same_v<Value, Batch<double>>) {
+    return _mm512_fmadd_pd(left, right, addend);
+  } else
+#endif
+      if constexpr (xsimd::is_batch<Value>::value) {
+    return xsimd::fma(left, right, addend);
+  } else {
+    return left * right + addend;
+  }
+}
 
 /// A constant of a formula, as a scalar, a complex number or a vector of copies.
 template <class Value>
@@ -54,35 +107,72 @@ template <class Scalar>
 #endif
 }
 
-/// Applies `operation(value...)` elementwise to rows of `count` scalars and stores the result in `result`, which may
-/// be one of the inputs. The tail goes through the same vector code, so a value never depends on where it stands.
-template <class Scalar, class Operation, class... Inputs>
-inline void transform_row(Index count, Scalar* result, Operation&& operation, const Inputs*... inputs) {
-  if constexpr (is_vectorised<Scalar>) {
-    constexpr Index lanes = batch_size<Scalar>;
-    Index index = 0;
-    for (; index + lanes <= count; index += lanes) {
-      operation(Batch<Scalar>::load_unaligned(inputs + index)...).store_unaligned(result + index);
+/// The largest of the lanes.
+template <class Scalar>
+[[nodiscard]] inline Scalar reduce_max(const Batch<Scalar>& values) {
+  Scalar lanes[static_cast<std::size_t>(batch_size<Scalar>)];
+  values.store_unaligned(lanes);
+  return *std::max_element(lanes, lanes + batch_size<Scalar>);
+}
+
+/// 0, 1, 2, ...
+template <class Scalar>
+[[nodiscard]] inline Batch<Scalar> lane_numbers() {
+  Scalar numbers[static_cast<std::size_t>(batch_size<Scalar>)];
+  for (Index lane = 0; lane < batch_size<Scalar>; ++lane) {
+    numbers[lane] = static_cast<Scalar>(lane);
+  }
+  return load<Scalar>(numbers);
+}
+
+/// Loads and stores of a whole register.
+template <class Scalar>
+struct WholeRegister {
+  [[nodiscard]] static Register<Scalar> load(const Scalar* source) { return incontext::load(source); }
+  static void store(const Register<Scalar>& values, Scalar* target) { incontext::store<Scalar>(values, target); }
+};
+
+/// Loads and stores of the first `count` lanes; the others are loaded as zeros.
+template <class Scalar>
+struct PartOfRegister {
+  Index count;
+  [[nodiscard]] Register<Scalar> load(const Scalar* source) const {
+    Scalar values[static_cast<std::size_t>(batch_size<Scalar>)] = {};
+    for (Index lane = 0; lane < count; ++lane) {
+      values[lane] = source[lane];
     }
-    if (index < count) {
-      const auto load_tail = [&](const Scalar* input) {
-        Scalar values[static_cast<std::size_t>(lanes)] = {};
-        for (Index lane = 0; lane < count - index; ++lane) {
-          values[lane] = input[index + lane];
-        }
-        return Batch<Scalar>::load_unaligned(values);
-      };
-      Scalar values[static_cast<std::size_t>(lanes)];
-      operation(load_tail(inputs)...).store_unaligned(values);
-      for (Index lane = 0; lane < count - index; ++lane) {
-        result[index + lane] = values[lane];
-      }
-    }
-  } else {
-    for (Index index = 0; index < count; ++index) {
-      result[index] = operation(inputs[index]...);
+    return incontext::load<Scalar>(values);
+  }
+  void store(const Register<Scalar>& values, Scalar* target) const {
+    Scalar buffer[static_cast<std::size_t>(batch_size<Scalar>)];
+    incontext::store<Scalar>(values, buffer);
+    for (Index lane = 0; lane < count; ++lane) {
+      target[lane] = buffer[lane];
     }
   }
+};
+
+/// Calls `body(lanes, index)` for every register of a row of `count` scalars; `lanes` loads and stores. The tail goes
+/// through the same vector code, so a value never depends on where it stands.
+template <class Scalar, class Body>
+inline void for_each_register(Index count, Body&& body) {
+  constexpr Index lanes = batch_size<Scalar>;
+  Index index = 0;
+  for (; index + lanes <= count; index += lanes) {
+    body(WholeRegister<Scalar>{}, index);
+  }
+  if (index < count) {
+    body(PartOfRegister<Scalar>{count - index}, index);
+  }
+}
+
+/// Applies `operation(value...)` elementwise to rows of `count` scalars and stores the result in `result`, which may
+/// be one of the inputs.
+template <class Scalar, class Operation, class... Inputs>
+inline void transform_row(Index count, Scalar* result, Operation&& operation, const Inputs*... inputs) {
+  for_each_register<Scalar>(count, [&](const auto& lanes, Index index) {
+    lanes.store(operation(lanes.load(inputs + index)...), result + index);
+  });
 }
 
 /// The sum of `operation(value...)` over a row.

@@ -1,18 +1,43 @@
 #pragma once
 /// \file
-/// Matrix products on row-major views: C = A B, C += A B, C += A^T B, and the transposition that A B^T needs.
+/// Matrix products in the scalar itself, on row-major views: C = start + A B with B in panels, C += A^T B.
 ///
-/// One register tile serves all of them: `tile_rows` rows of C times a few vectors of columns stay in registers while
-/// the inner dimension runs; A is broadcast, B is loaded along its rows. Every element of C is summed over the inner
-/// dimension in ascending order, whatever the sizes around it, so results do not depend on how rows are cut in shards.
+/// One register tile serves all of them: up to `tile_rows` rows of C times one panel of B stay in registers while the
+/// inner dimension runs; A is broadcast, B is read front to back. Every element of C is summed over the inner dimension
+/// in ascending order from its start, whatever the sizes around it, so results do not depend on how rows are cut.
 
-#include "incontext/core/error.hpp"
 #include "incontext/core/matrix.hpp"
+#include "incontext/core/workspace.hpp"
 #include "incontext/simd/batch.hpp"
+#include "incontext/simd/packed_panels.hpp"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 INCONTEXT_NAMESPACE_BEGIN
+
+/// What a product adds to: nothing, a bias for every row, [columns], another matrix (which may be C itself), or both.
+template <class Scalar>
+struct ProductStart {
+  const Scalar* bias = nullptr;
+  MatrixView<const Scalar> addend = {};
+};
+
+/// What may be done to a tile of C as soon as it is there, while it is in the first cache: nothing. Others are called
+/// with the tile's first row, first column, rows and columns, and see every element of C once.
+struct NoFinish {
+  void operator()(Index, Index, Index, Index) const {}
+};
+
+/// Which part of a product a tile of rows needs: all of it. Others skip what a mask makes zero.
+struct WholeProduct {
+  Index inner = 0;
+  Index columns = 0;
+  [[nodiscard]] Index first_inner(Index /*first_row*/) const { return 0; }
+  [[nodiscard]] Index last_inner(Index /*last_row*/) const { return inner; }
+  [[nodiscard]] Index last_column(Index /*last_row*/) const { return columns; }
+};
 
 namespace detail {
 
@@ -24,160 +49,164 @@ struct LeftOperand {
   Index inner_stride;
 };
 
-/// The vectors of columns in a register tile: 6 x 4 accumulators of the 32 registers of AVX-512, 6 x 2 of 16.
-inline constexpr int tile_rows = 6;
+/// 12 x 2 accumulators of 32 registers, 6 x 2 of 16.
 #if defined(__AVX512F__) || defined(__ARM_NEON)
-inline constexpr int tile_vectors = 4;
+inline constexpr int tile_rows = 12;
 #else
-inline constexpr int tile_vectors = 2;
+inline constexpr int tile_rows = 6;
 #endif
-/// The inner dimension is cut here, so that the panel of B in use stays in the second-level cache.
-inline constexpr Index inner_block = 512;
+/// The inner dimension is cut here, so that the panel in use stays in the first-level cache: 32 KiB with AVX-512.
+inline constexpr Index inner_block = 256;
 
-/// C[Rows, Vectors * lanes] (+)= A[Rows, inner] B[inner, Vectors * lanes].
-template <class Scalar, int Rows, int Vectors>
-inline void product_tile(Index inner, LeftOperand<Scalar> a, const Scalar* b, Index b_stride, Scalar* c, Index c_stride,
-                         bool accumulate) {
+/// C[Rows, Registers * lanes] = addend + bias + A[Rows, inner] B[inner, Registers * lanes]; addend and bias may be
+/// null.
+template <class Scalar, int Rows, int Registers>
+inline void product_tile(Index inner, LeftOperand<Scalar> a, const Scalar* b, const Scalar* bias, const Scalar* addend,
+                         Index addend_stride, Scalar* c, Index c_stride) {
   constexpr Index lanes = batch_size<Scalar>;
-  Batch<Scalar> sum[Rows][Vectors];
-  for (int row = 0; row < Rows; ++row) {
-    for (int vector = 0; vector < Vectors; ++vector) {
-      sum[row][vector] =
-          accumulate ? Batch<Scalar>::load_unaligned(c + row * c_stride + vector * lanes) : Batch<Scalar>(Scalar{0});
+  Register<Scalar> sum[Rows][Registers];
+  INCONTEXT_UNROLL
+  for (int column = 0; column < Registers; ++column) {
+    const Register<Scalar> start = bias == nullptr ? Register<Scalar>(Scalar{}) : load(bias + column * lanes);
+    INCONTEXT_UNROLL
+    for (int row = 0; row < Rows; ++row) {
+      sum[row][column] = addend == nullptr ? start : start + load(addend + row * addend_stride + column * lanes);
     }
   }
   for (Index k = 0; k < inner; ++k) {
-    Batch<Scalar> b_row[Vectors];
-    for (int vector = 0; vector < Vectors; ++vector) {
-      b_row[vector] = Batch<Scalar>::load_unaligned(b + k * b_stride + vector * lanes);
+    Register<Scalar> b_row[Registers];
+    INCONTEXT_UNROLL
+    for (int column = 0; column < Registers; ++column) {
+      b_row[column] = load(b + (k * Registers + column) * lanes);
     }
+    INCONTEXT_UNROLL
     for (int row = 0; row < Rows; ++row) {
-      const Batch<Scalar> a_value(a.data[row * a.row_stride + k * a.inner_stride]);
-      for (int vector = 0; vector < Vectors; ++vector) {
-        sum[row][vector] = xsimd::fma(a_value, b_row[vector], sum[row][vector]);
+      const Register<Scalar> a_value(a.data[row * a.row_stride + k * a.inner_stride]);
+      INCONTEXT_UNROLL
+      for (int column = 0; column < Registers; ++column) {
+        sum[row][column] = fused_multiply_add(a_value, b_row[column], sum[row][column]);
       }
     }
   }
+  INCONTEXT_UNROLL
   for (int row = 0; row < Rows; ++row) {
-    for (int vector = 0; vector < Vectors; ++vector) {
-      sum[row][vector].store_unaligned(c + row * c_stride + vector * lanes);
+    INCONTEXT_UNROLL
+    for (int column = 0; column < Registers; ++column) {
+      store<Scalar>(sum[row][column], c + row * c_stride + column * lanes);
     }
-  }
-}
-
-/// All rows of a panel of `Vectors` vectors of columns.
-template <class Scalar, int Vectors>
-inline void product_panel(Index rows, Index inner, LeftOperand<Scalar> a, const Scalar* b, Index b_stride, Scalar* c,
-                          Index c_stride, bool accumulate) {
-  Index row = 0;
-  const auto rest = [&]<int Rows>() {
-    product_tile<Scalar, Rows, Vectors>(inner, {a.data + row * a.row_stride, a.row_stride, a.inner_stride}, b, b_stride,
-                                        c + row * c_stride, c_stride, accumulate);
-  };
-  for (; row + tile_rows <= rows; row += tile_rows) {
-    rest.template operator()<tile_rows>();
-  }
-  switch (rows - row) {
-    case 5:
-      return rest.template operator()<5>();
-    case 4:
-      return rest.template operator()<4>();
-    case 3:
-      return rest.template operator()<3>();
-    case 2:
-      return rest.template operator()<2>();
-    case 1:
-      return rest.template operator()<1>();
-    default:
-      return;
   }
 }
 
 template <class Scalar>
-inline void product_plain(LeftOperand<Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c, Index first_column,
-                          Index first_inner, Index last_inner, bool accumulate) {
-  for (Index row = 0; row < c.rows; ++row) {
-    for (Index column = first_column; column < c.columns; ++column) {
-      Scalar sum = accumulate ? c(row, column) : Scalar{};
-      for (Index k = first_inner; k < last_inner; ++k) {
-        sum += a.data[row * a.row_stride + k * a.inner_stride] * b(k, column);
-      }
-      c(row, column) = sum;
+using TileFunction = void (*)(Index, LeftOperand<Scalar>, const Scalar*, const Scalar*, const Scalar*, Index, Scalar*,
+                              Index);
+
+/// The tile functions for 1 to `tile_rows` rows.
+template <class Scalar, int Registers>
+[[nodiscard]] inline TileFunction<Scalar> tile_function(Index rows) {
+  static constexpr auto table = []<int... Rows>(std::integer_sequence<int, Rows...>) {
+    return std::array<TileFunction<Scalar>, sizeof...(Rows)>{&product_tile<Scalar, Rows + 1, Registers>...};
+  }
+  (std::make_integer_sequence<int, tile_rows>{});
+  return table[static_cast<std::size_t>(rows - 1)];
+}
+
+/// A tile of C of any width up to a panel's; a narrower one goes through a buffer of a panel's width.
+template <class Scalar>
+inline void product_tile(Index rows, Index columns, Index width, Index inner, LeftOperand<Scalar> a, const Scalar* b,
+                         const Scalar* bias, const Scalar* addend, Index addend_stride, Scalar* c, Index c_stride) {
+  const TileFunction<Scalar> tile =
+      width == panel_columns<Scalar> ? tile_function<Scalar, panel_registers>(rows) : tile_function<Scalar, 1>(rows);
+  if (columns == width) {
+    return tile(inner, a, b, bias, addend, addend_stride, c, c_stride);
+  }
+  alignas(cache_line_bytes) Scalar buffer[static_cast<std::size_t>(tile_rows * panel_columns<Scalar>)] = {};
+  for (Index row = 0; row < rows; ++row) {
+    for (Index column = 0; column < columns; ++column) {
+      buffer[row * width + column] = (bias == nullptr ? Scalar{} : bias[column]) +
+                                     (addend == nullptr ? Scalar{} : addend[row * addend_stride + column]);
     }
+  }
+  tile(inner, a, b, nullptr, buffer, width, buffer, width);
+  for (Index row = 0; row < rows; ++row) {
+    std::copy(buffer + row * width, buffer + row * width + columns, c + row * c_stride);
   }
 }
 
-/// C (+)= A B where A is [c.rows, b.rows].
-template <class Scalar>
-inline void product(LeftOperand<Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c, bool accumulate) {
-  const Index inner = b.rows;
-  if (inner == 0 && !accumulate) {
-    return product_plain(a, b, c, 0, 0, 0, false);
-  }
-  for (Index k = 0; k < inner; k += inner_block) {
-    const Index depth = (std::min)(inner_block, inner - k);
-    const bool add = accumulate || k > 0;
-    Index column = 0;
-    if constexpr (is_vectorised<Scalar>) {
-      constexpr Index lanes = batch_size<Scalar>;
-      const LeftOperand<Scalar> a_block{a.data + k * a.inner_stride, a.row_stride, a.inner_stride};
-      const auto panels = [&]<int Vectors>() {
-        for (; column + Vectors * lanes <= c.columns; column += Vectors * lanes) {
-          product_panel<Scalar, Vectors>(c.rows, depth, a_block, b.row(k) + column, b.stride, c.data + column, c.stride,
-                                         add);
-        }
-      };
-      panels.template operator()<tile_vectors>();
-      if constexpr (tile_vectors > 2) {
-        panels.template operator()<2>();
+/// One panel of C, all rows: C[:, first_column ...] = start + A B over the part of the product that `part` names.
+template <class Scalar, class Finish, class Part>
+inline void product_panel(LeftOperand<Scalar> a, const Scalar* panel, Index first_column, MatrixView<Scalar> c,
+                          const ProductStart<Scalar>& start, const Part& part, Finish&& finish) {
+  const Index width = PackedPanels<Scalar>::width_of(c.columns - first_column);
+  const Index columns = (std::min)(width, c.columns - first_column);
+  // Tiles of nearly equal height: 81 rows are 6 x 12 + 9, or 4 x 12 + 3 x 11, and the second wastes no broadcast.
+  const Index tiles = (c.rows + tile_rows - 1) / tile_rows;
+  const auto tile_start = [&](Index tile) { return c.rows * tile / tiles; };
+  for (Index block = 0; block == 0 || block < part.inner; block += inner_block) {
+    for (Index tile = 0; tile < tiles; ++tile) {
+      const Index row = tile_start(tile);
+      const Index rows = tile_start(tile + 1) - row;
+      const Index first = part.first_inner(row);
+      const Index last = (std::max)(first, part.last_inner(row + rows));
+      const Index first_block = first / inner_block * inner_block;
+      const bool is_first = block == first_block;
+      if (first_column >= part.last_column(row + rows) || block < first_block || (block >= last && !is_first)) {
+        continue;
       }
-      panels.template operator()<1>();
+      const Index from = (std::max)(first, block);
+      const Index to = (std::min)(last, block + inner_block);
+      Scalar* const target = c.row(row) + first_column;
+      const bool adds = !is_first || start.addend.data != nullptr;
+      const Scalar* addend = !is_first ? target : adds ? start.addend.row(row) + first_column : nullptr;
+      product_tile<Scalar>(rows, columns, width, to - from,
+                           {a.data + row * a.row_stride + from * a.inner_stride, a.row_stride, a.inner_stride},
+                           panel + from * width,
+                           is_first && start.bias != nullptr ? start.bias + first_column : nullptr, addend,
+                           is_first ? start.addend.stride : c.stride, target, c.stride);
+      if (to == last) {
+        finish(row, first_column, rows, columns);
+      }
     }
-    product_plain(a, b, c, column, k, k + depth, add);
   }
 }
 
 }  // namespace detail
 
-/// C = A B. Shapes [m, k] [k, n] -> [m, n]; C must not overlap A or B.
-template <class Scalar>
-inline void multiply(MatrixView<const Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c) {
-  detail::product<Scalar>({a.data, a.stride, 1}, b, c, false);
-}
-
-/// C += A B. Shapes [m, k] [k, n] -> [m, n].
-template <class Scalar>
-inline void multiply_add(MatrixView<const Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c) {
-  detail::product<Scalar>({a.data, a.stride, 1}, b, c, true);
-}
-
-/// C = A^T B. Shapes [k, m] [k, n] -> [m, n].
-template <class Scalar>
-inline void multiply_transposed_left(MatrixView<const Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c) {
-  detail::product<Scalar>({a.data, 1, a.stride}, b, c, false);
-}
-
-/// C += A^T B. Shapes [k, m] [k, n] -> [m, n].
-template <class Scalar>
-inline void multiply_transposed_left_add(MatrixView<const Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c) {
-  detail::product<Scalar>({a.data, 1, a.stride}, b, c, true);
-}
-
-/// B = A^T. B is [a.columns, at least a.rows]; columns beyond a.rows become zero, so a padded B needs no tail loop.
-template <class Scalar>
-inline void transpose(MatrixView<const Scalar> a, MatrixView<Scalar> b) {
-  constexpr Index block = 8;
-  for (Index first = 0; first < a.rows; first += block) {
-    const Index last = (std::min)(first + block, a.rows);
-    for (Index column = 0; column < a.columns; ++column) {
-      for (Index row = first; row < last; ++row) {
-        b(column, row) = a(row, column);
-      }
-    }
+/// C = start + A B. Shapes [m, k] [k, n] -> [m, n]; C must not overlap A or B. `part` leaves out what is not needed.
+template <class Scalar, class Finish = NoFinish, class Part = WholeProduct>
+inline void multiply(MatrixView<const Scalar> a, const PackedPanels<Scalar>& b, MatrixView<Scalar> c,
+                     const ProductStart<Scalar>& start, const Part& part, Finish&& finish = {}) {
+  for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
+    detail::product_panel<Scalar>({a.data, a.stride, 1}, b.panel(column), column, c, start, part, finish);
   }
-  for (Index row = 0; row < b.rows; ++row) {
-    std::fill(b.row(row) + a.rows, b.row(row) + b.columns, Scalar{});
+}
+
+/// C = start + A B, all of it.
+template <class Scalar>
+inline void multiply(MatrixView<const Scalar> a, const PackedPanels<Scalar>& b, MatrixView<Scalar> c,
+                     const ProductStart<Scalar>& start = {}) {
+  multiply<Scalar>(a, b, c, start, WholeProduct{b.inner, b.columns});
+}
+
+/// C = start + A^T B. Shapes [k, m] [k, n] -> [m, n]. The panels of B are packed in the workspace, one after the other.
+template <class Scalar, class Part = WholeProduct>
+inline void multiply_transposed_left(MatrixView<const Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c,
+                                     const ProductStart<Scalar>& start, const Part& part,
+                                     Workspace<Scalar>& workspace) {
+  const auto mark = workspace.mark();
+  Scalar* const panel = workspace.take(b.rows, panel_columns<Scalar>).data;
+  for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
+    detail::pack_panel(b, column, PackedPanels<Scalar>::width_of(c.columns - column), panel);
+    detail::product_panel<Scalar>({a.data, 1, a.stride}, panel, column, c, start, part, NoFinish{});
   }
+  workspace.release(mark);
+}
+
+/// C = start + A^T B, all of it.
+template <class Scalar>
+inline void multiply_transposed_left(MatrixView<const Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c,
+                                     const ProductStart<Scalar>& start, Workspace<Scalar>& workspace) {
+  multiply_transposed_left<Scalar>(a, b, c, start, WholeProduct{b.rows, b.columns}, workspace);
 }
 
 INCONTEXT_NAMESPACE_END

@@ -1,0 +1,242 @@
+#pragma once
+/// \file
+/// Matrix products of floats whose operands are rounded to bfloat16, or split into two: C = start + A B, C += A^T B.
+
+#include "incontext/core/matrix.hpp"
+#include "incontext/core/workspace.hpp"
+#include "incontext/simd/bfloat16.hpp"
+#include "incontext/simd/matrix_product.hpp"
+#include "incontext/simd/matrix_unit.hpp"
+#include "incontext/simd/precision.hpp"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+namespace detail {
+
+[[nodiscard]] constexpr Index whole_blocks(Index count) { return (count + block_size - 1) / block_size * block_size; }
+
+/// Memory of floats as memory of pairs: two bfloat16 take the room of one float.
+[[nodiscard]] inline Bfloat16Pair* as_pairs(float* memory, Index count) {
+  static_assert(sizeof(Bfloat16Pair) == sizeof(float));
+  return ::new (static_cast<void*>(memory)) Bfloat16Pair[static_cast<std::size_t>(count)];
+}
+
+/// A tile's worth of rows of a matrix, with zeros beyond its edge: [16, 32].
+class PaddedRows {
+ public:
+  /// A pointer to 32 readable floats: row `row` of `matrix` from `column` on, zeros outside of it.
+  const float* at(MatrixView<const float> matrix, Index row, Index column) {
+    if (row < matrix.rows && column + block_size <= matrix.columns) {
+      return matrix.row(row) + column;
+    }
+    std::fill(values_, values_ + block_size, 0.0F);
+    if (row < matrix.rows && column < matrix.columns) {
+      std::copy(matrix.row(row) + column, matrix.row(row) + matrix.columns, values_);
+    }
+    return values_;
+  }
+
+ private:
+  float values_[block_size] = {};
+};
+
+/// Tiles of B, [inner, columns]: for every panel of 32 columns, for every 32 of the inner dimension, two tiles
+/// [16 pairs, 16 columns].
+template <Part part>
+inline void tiles_of(MatrixView<const float> b, Bfloat16Pair* target) {
+  PaddedRows even;
+  PaddedRows odd;
+  for (Index column = 0; column < b.columns; column += block_size) {
+    for (Index k = 0; k < b.rows; k += block_size, target += 2 * tile_pairs) {
+      for (Index pair = 0; pair < pairs_in_row; ++pair) {
+        const float* first = even.at(b, k + 2 * pair, column);
+        const float* second = odd.at(b, k + 2 * pair + 1, column);
+        pair_rows<part>(first, second, target + pair * 16);
+        pair_rows<part>(first + 16, second + 16, target + tile_pairs + pair * 16);
+      }
+    }
+  }
+}
+
+/// The same of B^T, given B as [columns, inner].
+template <Part part>
+inline void tiles_of_transposed(MatrixView<const float> b, Bfloat16Pair* target) {
+  PaddedRows padded_row;
+  Bfloat16Pair rows[tile_pairs];
+  for (Index column = 0; column < b.rows; column += block_size) {
+    for (Index k = 0; k < b.columns; k += block_size) {
+      for (Index half = 0; half < 2; ++half, target += tile_pairs) {
+        for (Index row = 0; row < 16; ++row) {
+          pair_neighbours<part>(padded_row.at(b, column + half * 16 + row, k), rows + row * pairs_in_row);
+        }
+        transpose_pairs(rows, target, pairs_in_row);
+      }
+    }
+  }
+}
+
+/// Rows of A, [rows, inner], as pairs: [rows in whole blocks, inner in whole blocks / 2]. Rows beyond A stay as they
+/// are.
+template <Part part>
+inline void rows_of(MatrixView<const float> a, Bfloat16Pair* target) {
+  PaddedRows padded_row;
+  const Index stride = whole_blocks(a.columns) / 2;
+  for (Index row = 0; row < a.rows; ++row) {
+    for (Index k = 0; k < a.columns; k += block_size) {
+      pair_neighbours<part>(padded_row.at(a, row, k), target + row * stride + k / 2);
+    }
+  }
+}
+
+/// The same of A^T, given A as [inner, rows].
+template <Part part>
+inline void rows_of_transposed(MatrixView<const float> a, Bfloat16Pair* target) {
+  PaddedRows even;
+  PaddedRows odd;
+  Bfloat16Pair pairs[2 * tile_pairs];
+  const Index stride = whole_blocks(a.rows) / 2;
+  for (Index k = 0; k < a.rows; k += block_size) {
+    for (Index row = 0; row < a.columns; row += block_size) {
+      for (Index pair = 0; pair < pairs_in_row; ++pair) {
+        const float* first = even.at(a, k + 2 * pair, row);
+        const float* second = odd.at(a, k + 2 * pair + 1, row);
+        pair_rows<part>(first, second, pairs + pair * 16);
+        pair_rows<part>(first + 16, second + 16, pairs + tile_pairs + pair * 16);
+      }
+      transpose_pairs(pairs, target + row * stride + k / 2, stride);
+      transpose_pairs(pairs + tile_pairs, target + (row + 16) * stride + k / 2, stride);
+    }
+  }
+}
+
+}  // namespace detail
+
+/// The right operand of low-precision products in tiles: the bfloat16 nearest to it, and for bf16x3 what they leave.
+struct PackedTiles {
+  const Bfloat16Pair* high = nullptr;
+  const Bfloat16Pair* low = nullptr;  ///< null for bf16
+  Index inner = 0;
+  Index columns = 0;
+
+  /// Floats' worth of memory for the tiles of a matrix.
+  static constexpr Index size(Precision precision, Index inner, Index columns) {
+    return detail::whole_blocks(inner) * detail::whole_blocks(columns) / (precision == Precision::bf16 ? 2 : 1);
+  }
+};
+
+/// The tiles of B, [inner, columns]; `target` has room for PackedTiles::size floats.
+inline PackedTiles pack_tiles(Precision precision, MatrixView<const float> b, float* target) {
+  const Index pairs = PackedTiles::size(Precision::bf16, b.rows, b.columns);
+  Bfloat16Pair* const tiles = detail::as_pairs(target, PackedTiles::size(precision, b.rows, b.columns));
+  detail::tiles_of<Part::high>(b, tiles);
+  if (precision == Precision::bf16x3) {
+    detail::tiles_of<Part::low>(b, tiles + pairs);
+  }
+  return {tiles, precision == Precision::bf16x3 ? tiles + pairs : nullptr, b.rows, b.columns};
+}
+
+/// The tiles of B^T, given B as [columns, inner].
+inline PackedTiles pack_tiles_transposed(Precision precision, MatrixView<const float> b, float* target) {
+  const Index pairs = PackedTiles::size(Precision::bf16, b.columns, b.rows);
+  Bfloat16Pair* const tiles = detail::as_pairs(target, PackedTiles::size(precision, b.columns, b.rows));
+  detail::tiles_of_transposed<Part::high>(b, tiles);
+  if (precision == Precision::bf16x3) {
+    detail::tiles_of_transposed<Part::low>(b, tiles + pairs);
+  }
+  return {tiles, precision == Precision::bf16x3 ? tiles + pairs : nullptr, b.columns, b.rows};
+}
+
+namespace detail {
+
+/// The left operand in rows of pairs.
+struct PackedRows {
+  const Bfloat16Pair* high = nullptr;
+  const Bfloat16Pair* low = nullptr;
+  Index stride = 0;
+};
+
+/// C = start + A B on blocks of 32 x 32.
+template <class Finish>
+inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<float> c,
+                          const ProductStart<float>& start, Finish&& finish) {
+  const MatrixUnit unit;
+  const Index steps = whole_blocks(b.inner) / block_size;
+  const Index panel = steps * 2 * tile_pairs;
+  alignas(cache_line_bytes) float sums[block_size * block_size];
+  for (Index column = 0; column < c.columns; column += block_size) {
+    const Index offset = column / block_size * panel;
+    const Index columns = (std::min)(block_size, c.columns - column);
+    for (Index row = 0; row < c.rows; row += block_size) {
+      const Index rows = (std::min)(block_size, c.rows - row);
+      std::fill(sums, sums + rows * block_size, 0.0F);
+      if (b.low != nullptr) {  // the small products first
+        unit.add_block({a.high + row * a.stride, a.stride, b.low + offset, steps}, rows, sums);
+        unit.add_block({a.low + row * a.stride, a.stride, b.high + offset, steps}, rows, sums);
+      }
+      unit.add_block({a.high + row * a.stride, a.stride, b.high + offset, steps}, rows, sums);
+      for (Index within = 0; within < rows; ++within) {
+        const float* source = sums + within * block_size;
+        float* const target = c.row(row + within) + column;
+        const float* addend = start.addend.data == nullptr ? nullptr : start.addend.row(row + within) + column;
+        const float* bias = start.bias == nullptr ? nullptr : start.bias + column;
+        const auto add = [&](const auto&... terms) {
+          transform_row<float>(
+              columns, target, [](const auto& first, const auto&... more) { return (first + ... + more); }, source,
+              terms...);
+        };
+        if (addend != nullptr && bias != nullptr) {
+          add(addend, bias);
+        } else if (addend != nullptr || bias != nullptr) {
+          add(addend != nullptr ? addend : bias);
+        } else {
+          add();
+        }
+      }
+      finish(row, column, rows, columns);
+    }
+  }
+}
+
+}  // namespace detail
+
+/// C = start + A B with bfloat16 operands. Shapes [m, k] [k, n] -> [m, n].
+template <class Finish = NoFinish>
+inline void multiply(MatrixView<const float> a, const PackedTiles& b, MatrixView<float> c,
+                     const ProductStart<float>& start, Workspace<float>& workspace, Finish&& finish = {}) {
+  const auto mark = workspace.mark();
+  const Index size = detail::whole_blocks(a.rows) * detail::whole_blocks(a.columns) / 2;
+  const auto take = [&] { return detail::as_pairs(workspace.take(1, size).data, size); };
+  Bfloat16Pair* const high = take();
+  detail::rows_of<Part::high>(a, high);
+  Bfloat16Pair* const low = b.low == nullptr ? nullptr : take();
+  if (low != nullptr) {
+    detail::rows_of<Part::low>(a, low);
+  }
+  detail::block_product({high, low, detail::whole_blocks(a.columns) / 2}, b, c, start, finish);
+  workspace.release(mark);
+}
+
+/// C = start + A^T B with bfloat16 operands. Shapes [k, m] [k, n] -> [m, n].
+inline void multiply_transposed_left(Precision precision, MatrixView<const float> a, MatrixView<const float> b,
+                                     MatrixView<float> c, const ProductStart<float>& start,
+                                     Workspace<float>& workspace) {
+  const auto mark = workspace.mark();
+  const Index size = detail::whole_blocks(a.rows) * detail::whole_blocks(a.columns) / 2;
+  const auto take = [&] { return detail::as_pairs(workspace.take(1, size).data, size); };
+  Bfloat16Pair* const high = take();
+  detail::rows_of_transposed<Part::high>(a, high);
+  Bfloat16Pair* const low = precision == Precision::bf16x3 ? take() : nullptr;
+  if (low != nullptr) {
+    detail::rows_of_transposed<Part::low>(a, low);
+  }
+  const PackedTiles tiles =
+      pack_tiles(precision, b, workspace.take(1, PackedTiles::size(precision, b.rows, b.columns)).data);
+  detail::block_product({high, low, detail::whole_blocks(a.rows) / 2}, tiles, c, start, NoFinish{});
+  workspace.release(mark);
+}
+
+INCONTEXT_NAMESPACE_END

@@ -1,0 +1,187 @@
+#pragma once
+/// \file
+/// The smallest piece of a product of bfloat16: a block of 32 x 32 sums, on the matrix unit where the processor has
+/// one.
+///
+/// The unit works on tiles. A tile of A is [16 rows, 16 pairs], a tile of B [16 pairs, 16 columns], a pair being two
+/// neighbours along the inner dimension; one step takes a block of C through 32 of the inner dimension. Within a step
+/// the even and the odd members of the pairs are summed apart, in ascending order, each product exact and each sum
+/// rounded to fp32; then the two sums are added, and the result to C (Intel, "Architecture Instruction Set Extensions
+/// Programming Reference", TDPBF16PS). The emulation keeps to that order, and so gives the unit's bits.
+
+#include "incontext/core/matrix.hpp"
+#include "incontext/simd/batch.hpp"
+#include "incontext/simd/bfloat16.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+
+// Two spellings: that of g++ and newer clang++, and that of clang++ 14.
+#if (defined(__AMX_BF16__) || defined(__AMXBF16__)) && defined(__linux__)
+#define INCONTEXT_HAS_AMX
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// Rows and columns of a block of sums; the inner dimension goes in steps of as many.
+inline constexpr Index block_size = 32;
+/// Pairs in a tile.
+inline constexpr Index tile_pairs = 16 * pairs_in_row;
+
+/// Operands of a block: `steps` steps of the inner dimension. A step of A are two tiles of 16 rows, `a_stride` pairs
+/// from row to row, 16 pairs from step to step; a step of B are its two tiles of 16 columns, one after the other.
+struct BlockOperands {
+  const Bfloat16Pair* a = nullptr;
+  Index a_stride = 0;
+  const Bfloat16Pair* b = nullptr;
+  Index steps = 0;
+};
+
+namespace detail {
+
+/// sums[rows, 32] += A B in the order of the matrix unit, on vectors.
+inline void emulated_block(const BlockOperands& operands, Index rows, float* sums) {
+  constexpr Index lanes = batch_size<float>;
+  using Bits = xsimd::batch<std::uint32_t>;
+  const auto floats = [](const Bits& bits) { return xsimd::bitwise_cast<Batch<float>>(bits); };
+  const auto even_of = [](Bfloat16Pair pair) { return std::bit_cast<float>(pair << 16U); };
+  const auto odd_of = [](Bfloat16Pair pair) { return std::bit_cast<float>(pair & 0xFFFF0000U); };
+  constexpr Index together = 4;  // rows, so that their sums run side by side
+  for (Index step = 0; step < operands.steps; ++step) {
+    for (Index column = 0; column < block_size; column += lanes) {
+      const Bfloat16Pair* b = operands.b + step * 2 * tile_pairs + column / 16 * tile_pairs + column % 16;
+      for (Index first = 0; first < rows; first += together) {
+        Batch<float> even[together];
+        Batch<float> odd[together];
+        INCONTEXT_UNROLL
+        for (Index row = 0; row < together; ++row) {
+          even[row] = odd[row] = Batch<float>(0.0F);
+        }
+        for (Index pair = 0; pair < pairs_in_row; ++pair) {
+          const Bits bits = Bits::load_unaligned(b + pair * 16);
+          const Batch<float> b_even = floats(bits << 16);
+          const Batch<float> b_odd = floats(bits & Bits(0xFFFF0000U));
+          INCONTEXT_UNROLL
+          for (Index row = 0; row < together; ++row) {
+            const Bfloat16Pair a =
+                operands.a[(std::min)(first + row, rows - 1) * operands.a_stride + step * pairs_in_row + pair];
+            even[row] = fused_multiply_add(Batch<float>(even_of(a)), b_even, even[row]);
+            odd[row] = fused_multiply_add(Batch<float>(odd_of(a)), b_odd, odd[row]);
+          }
+        }
+        for (Index row = first; row < (std::min)(first + together, rows); ++row) {
+          float* const target = sums + row * block_size + column;
+          store<float>(load<float>(target) + (even[row - first] + odd[row - first]), target);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace detail
+
+#if defined(INCONTEXT_HAS_AMX)
+
+namespace detail {
+
+/// All eight tiles whole: 16 rows of 64 bytes. A constant in memory, so that no compiler can take the stores that would
+/// fill it for dead: it sees no reader of them in `ldtilecfg`.
+struct alignas(64) TileConfiguration {
+  std::uint8_t palette = 1;
+  std::uint8_t start_row = 0;
+  std::uint8_t reserved[14] = {};
+  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+inline constexpr TileConfiguration tile_configuration{};
+
+/// Linux gives a process the tiles' state on demand (arch_prctl, ARCH_REQ_XCOMP_PERM, feature 18).
+inline bool ask_for_tiles() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
+
+/// sums[32, 32] += A B on the matrix unit; with `rows` <= 16 only the upper half.
+inline void matrix_unit_block(const BlockOperands& operands, Index rows, float* sums) {
+  constexpr std::size_t row_bytes = block_size * sizeof(float);
+  const auto a_bytes = static_cast<std::size_t>(operands.a_stride) * sizeof(Bfloat16Pair);
+  const Bfloat16Pair* a = operands.a;
+  const Bfloat16Pair* b = operands.b;
+  _tile_loadd(0, sums, row_bytes);
+  _tile_loadd(1, sums + 16, row_bytes);
+  if (rows <= 16) {
+    for (Index step = 0; step < operands.steps; ++step, a += pairs_in_row, b += 2 * tile_pairs) {
+      _tile_loadd(4, a, a_bytes);
+      _tile_loadd(6, b, 64);
+      _tile_loadd(7, b + tile_pairs, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+    }
+  } else {
+    const Bfloat16Pair* lower = a + 16 * operands.a_stride;
+    _tile_loadd(2, sums + 16 * block_size, row_bytes);
+    _tile_loadd(3, sums + 16 * block_size + 16, row_bytes);
+    for (Index step = 0; step < operands.steps; ++step, a += pairs_in_row, lower += pairs_in_row, b += 2 * tile_pairs) {
+      _tile_loadd(4, a, a_bytes);
+      _tile_loadd(6, b, 64);
+      _tile_loadd(7, b + tile_pairs, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_loadd(5, lower, a_bytes);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(2, sums + 16 * block_size, row_bytes);
+    _tile_stored(3, sums + 16 * block_size + 16, row_bytes);
+  }
+  _tile_stored(0, sums, row_bytes);
+  _tile_stored(1, sums + 16, row_bytes);
+}
+
+}  // namespace detail
+
+#endif
+
+/// The right to compute blocks on this thread: configures the tiles, and gives them back. One for every product.
+class MatrixUnit {
+ public:
+  MatrixUnit() {
+#if defined(INCONTEXT_HAS_AMX)
+    if (is_present()) {
+      _tile_loadconfig(&detail::tile_configuration);
+    }
+#endif
+  }
+  ~MatrixUnit() {
+#if defined(INCONTEXT_HAS_AMX)
+    if (is_present()) {
+      _tile_release();
+    }
+#endif
+  }
+  MatrixUnit(const MatrixUnit&) = delete;
+  MatrixUnit& operator=(const MatrixUnit&) = delete;
+
+  /// Whether blocks run on a matrix unit: compiled for one, and the operating system lets the process use it.
+  [[nodiscard]] static bool is_present() {
+#if defined(INCONTEXT_HAS_AMX)
+    static const bool present = detail::ask_for_tiles();
+    return present;
+#else
+    return false;
+#endif
+  }
+
+  /// sums[32, 32] += A B for the first `rows` rows; what the others hold afterwards is of no meaning.
+  void add_block(const BlockOperands& operands, Index rows, float* sums) const {
+#if defined(INCONTEXT_HAS_AMX)
+    if (is_present()) {
+      return detail::matrix_unit_block(operands, rows, sums);
+    }
+#endif
+    detail::emulated_block(operands, rows, sums);
+  }
+};
+
+INCONTEXT_NAMESPACE_END

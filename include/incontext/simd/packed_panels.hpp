@@ -1,0 +1,95 @@
+#pragma once
+/// \file
+/// The right operand of a product, rearranged into panels of a few registers of columns, so that a kernel reads it
+/// front to back. An element is read as many times as the product has tiles of rows; it is rearranged once.
+
+#include "incontext/core/matrix.hpp"
+#include "incontext/simd/batch.hpp"
+
+#include <algorithm>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// Registers of columns in a panel.
+inline constexpr int panel_registers = 2;
+/// Columns of a panel.
+template <class Scalar>
+inline constexpr Index panel_columns = panel_registers* batch_size<Scalar>;
+
+/// Panels of B, [inner, columns]. Panel p holds the columns from p * panel_columns on, row by row: [inner,
+/// panel_columns], or [inner, batch_size] for a last panel that needs no more. Columns beyond B are zero.
+template <class Scalar>
+struct PackedPanels {
+  const Scalar* data = nullptr;
+  Index inner = 0;
+  Index columns = 0;
+
+  /// Scalars in the panels of a matrix.
+  static constexpr Index size(Index inner, Index columns) { return inner * padded<Scalar>(columns); }
+  [[nodiscard]] static Index width_of(Index remaining) {
+    return remaining > batch_size<Scalar> ? panel_columns<Scalar> : batch_size<Scalar>;
+  }
+  [[nodiscard]] const Scalar* panel(Index first_column) const { return data + inner * first_column; }
+};
+
+namespace detail {
+
+/// One panel: target[k, j] = b(k, first_column + j), zero beyond the last column.
+template <class Scalar>
+inline void pack_panel(MatrixView<const Scalar> b, Index first_column, Index width, Scalar* target) {
+  const Index valid = (std::min)(width, b.columns - first_column);
+  for (Index k = 0; k < b.rows; ++k, target += width) {
+    const Scalar* source = b.row(k) + first_column;
+    if (valid == width) {
+      for (Index lane = 0; lane < width; lane += batch_size<Scalar>) {
+        store<Scalar>(load(source + lane), target + lane);
+      }
+    } else {
+      std::copy(source, source + valid, target);
+      std::fill(target + valid, target + width, Scalar{});
+    }
+  }
+}
+
+/// One panel of the transpose: target[k, j] = b(first_column + j, k). In blocks, so that both sides stay in cache.
+template <class Scalar>
+inline void pack_panel_transposed(MatrixView<const Scalar> b, Index first_column, Index width, Scalar* target) {
+  constexpr Index block = 16;
+  const Index valid = (std::min)(width, b.rows - first_column);
+  for (Index first = 0; first < b.columns; first += block) {
+    const Index last = (std::min)(first + block, b.columns);
+    for (Index lane = 0; lane < valid; ++lane) {
+      const Scalar* source = b.row(first_column + lane);
+      for (Index k = first; k < last; ++k) {
+        target[k * width + lane] = source[k];
+      }
+    }
+    for (Index k = first; k < last; ++k) {
+      std::fill(target + k * width + valid, target + (k + 1) * width, Scalar{});
+    }
+  }
+}
+
+}  // namespace detail
+
+/// The panels of B; `target` has room for PackedPanels::size of them.
+template <class Scalar>
+inline PackedPanels<Scalar> pack(MatrixView<const Scalar> b, Scalar* target) {
+  const PackedPanels<Scalar> panels{target, b.rows, b.columns};
+  for (Index column = 0; column < b.columns; column += panel_columns<Scalar>) {
+    detail::pack_panel(b, column, panels.width_of(b.columns - column), target + b.rows * column);
+  }
+  return panels;
+}
+
+/// The panels of B^T: of the [b.columns, b.rows] matrix.
+template <class Scalar>
+inline PackedPanels<Scalar> pack_transposed(MatrixView<const Scalar> b, Scalar* target) {
+  const PackedPanels<Scalar> panels{target, b.columns, b.rows};
+  for (Index column = 0; column < b.rows; column += panel_columns<Scalar>) {
+    detail::pack_panel_transposed(b, column, panels.width_of(b.rows - column), target + b.columns * column);
+  }
+  return panels;
+}
+
+INCONTEXT_NAMESPACE_END
