@@ -81,6 +81,15 @@ template <class Value>
   }
 }
 
+/// Asks for the cache line at `address`, to be written soon.
+inline void prefetch_to_write(const void* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address, 1);
+#else
+  static_cast<void>(address);
+#endif
+}
+
 /// A constant of a formula, as a scalar, a complex number or a vector of copies.
 template <class Value>
 [[nodiscard]] inline Value constant(double value) {

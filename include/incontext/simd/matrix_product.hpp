@@ -55,8 +55,13 @@ inline constexpr int tile_rows = 12;
 #else
 inline constexpr int tile_rows = 6;
 #endif
-/// The inner dimension is cut here, so that the panel in use stays in the first-level cache: 32 KiB with AVX-512.
-inline constexpr Index inner_block = 256;
+/// The inner dimension is cut here, so that the panel in use stays in the first-level cache or near it: 48 KiB with
+/// AVX-512.
+inline constexpr Index inner_block = 384;
+/// Scalars of A that go with all panels of B before the next rows do: they stay in the second-level cache.
+inline constexpr Index left_block = Index{1} << 15;
+/// Rows of A^T that are copied side by side: whole cache lines of A.
+inline constexpr Index transposed_rows = 4 * tile_rows;
 
 /// C[Rows, Registers * lanes] = addend + bias + A[Rows, inner] B[inner, Registers * lanes]; addend and bias may be
 /// null.
@@ -64,6 +69,12 @@ template <class Scalar, int Rows, int Registers>
 inline void product_tile(Index inner, LeftOperand<Scalar> a, const Scalar* b, const Scalar* bias, const Scalar* addend,
                          Index addend_stride, Scalar* c, Index c_stride) {
   constexpr Index lanes = batch_size<Scalar>;
+  // The rows of C are wanted when the sums are done; asked for now, they are here by then.
+  INCONTEXT_UNROLL
+  for (int row = 0; row < Rows; ++row) {
+    prefetch_to_write(c + row * c_stride);
+    prefetch_to_write(c + row * c_stride + Registers * lanes - 1);
+  }
   Register<Scalar> sum[Rows][Registers];
   INCONTEXT_UNROLL
   for (int column = 0; column < Registers; ++column) {
@@ -133,15 +144,17 @@ inline void product_tile(Index rows, Index columns, Index width, Index inner, Le
   }
 }
 
-/// One panel of C, all rows: C[:, first_column ...] = start + A B over the part of the product that `part` names.
+/// Rows [first_row, last_row) of one panel of C: start + A B over the part of the product that `part` names. `a` starts
+/// at row `first_row` of A.
 template <class Scalar, class Finish, class Part>
-inline void product_panel(LeftOperand<Scalar> a, const Scalar* panel, Index first_column, MatrixView<Scalar> c,
-                          const ProductStart<Scalar>& start, const Part& part, Finish&& finish) {
+inline void product_panel(LeftOperand<Scalar> a, const Scalar* panel, Index first_column, Index first_row,
+                          Index last_row, MatrixView<Scalar> c, const ProductStart<Scalar>& start, const Part& part,
+                          Finish&& finish) {
   const Index width = PackedPanels<Scalar>::width_of(c.columns - first_column);
   const Index columns = (std::min)(width, c.columns - first_column);
   // Tiles of nearly equal height: 81 rows are 6 x 12 + 9, or 4 x 12 + 3 x 11, and the second wastes no broadcast.
-  const Index tiles = (c.rows + tile_rows - 1) / tile_rows;
-  const auto tile_start = [&](Index tile) { return c.rows * tile / tiles; };
+  const Index tiles = (last_row - first_row + tile_rows - 1) / tile_rows;
+  const auto tile_start = [&](Index tile) { return first_row + (last_row - first_row) * tile / tiles; };
   for (Index block = 0; block == 0 || block < part.inner; block += inner_block) {
     for (Index tile = 0; tile < tiles; ++tile) {
       const Index row = tile_start(tile);
@@ -158,11 +171,11 @@ inline void product_panel(LeftOperand<Scalar> a, const Scalar* panel, Index firs
       Scalar* const target = c.row(row) + first_column;
       const bool adds = !is_first || start.addend.data != nullptr;
       const Scalar* addend = !is_first ? target : adds ? start.addend.row(row) + first_column : nullptr;
-      product_tile<Scalar>(rows, columns, width, to - from,
-                           {a.data + row * a.row_stride + from * a.inner_stride, a.row_stride, a.inner_stride},
-                           panel + from * width,
-                           is_first && start.bias != nullptr ? start.bias + first_column : nullptr, addend,
-                           is_first ? start.addend.stride : c.stride, target, c.stride);
+      product_tile<Scalar>(
+          rows, columns, width, to - from,
+          {a.data + (row - first_row) * a.row_stride + from * a.inner_stride, a.row_stride, a.inner_stride},
+          panel + from * width, is_first && start.bias != nullptr ? start.bias + first_column : nullptr, addend,
+          is_first ? start.addend.stride : c.stride, target, c.stride);
       if (to == last) {
         finish(row, first_column, rows, columns);
       }
@@ -176,8 +189,15 @@ inline void product_panel(LeftOperand<Scalar> a, const Scalar* panel, Index firs
 template <class Scalar, class Finish = NoFinish, class Part = WholeProduct>
 inline void multiply(MatrixView<const Scalar> a, const PackedPanels<Scalar>& b, MatrixView<Scalar> c,
                      const ProductStart<Scalar>& start, const Part& part, Finish&& finish = {}) {
-  for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
-    detail::product_panel<Scalar>({a.data, a.stride, 1}, b.panel(column), column, c, start, part, finish);
+  const Index most_rows = (std::max)(Index{detail::tile_rows}, detail::left_block / (std::max)(Index{1}, b.inner));
+  const Index blocks = (c.rows + most_rows - 1) / most_rows;
+  for (Index block = 0; block < blocks; ++block) {
+    const Index first = c.rows * block / blocks;
+    const Index last = c.rows * (block + 1) / blocks;
+    for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
+      detail::product_panel<Scalar>({a.row(first), a.stride, 1}, b.panel(column), column, first, last, c, start, part,
+                                    finish);
+    }
   }
 }
 
@@ -188,16 +208,24 @@ inline void multiply(MatrixView<const Scalar> a, const PackedPanels<Scalar>& b, 
   multiply<Scalar>(a, b, c, start, WholeProduct{b.inner, b.columns});
 }
 
-/// C = start + A^T B. Shapes [k, m] [k, n] -> [m, n]. The panels of B are packed in the workspace, one after the other.
+/// C = start + A^T B. Shapes [k, m] [k, n] -> [m, n]. Both are rearranged in the workspace: B in panels, A in blocks of
+/// a few cache lines a row, whatever its stride.
 template <class Scalar, class Part = WholeProduct>
 inline void multiply_transposed_left(MatrixView<const Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c,
                                      const ProductStart<Scalar>& start, const Part& part,
                                      Workspace<Scalar>& workspace) {
   const auto mark = workspace.mark();
-  Scalar* const panel = workspace.take(b.rows, panel_columns<Scalar>).data;
-  for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
-    detail::pack_panel(b, column, PackedPanels<Scalar>::width_of(c.columns - column), panel);
-    detail::product_panel<Scalar>({a.data, 1, a.stride}, panel, column, c, start, part, NoFinish{});
+  const PackedPanels<Scalar> panels = pack(b, workspace.take(1, PackedPanels<Scalar>::size(b.rows, b.columns)).data);
+  const MatrixView<Scalar> block = workspace.take(a.rows, detail::transposed_rows);
+  for (Index first = 0; first < c.rows; first += detail::transposed_rows) {
+    const Index last = (std::min)(first + detail::transposed_rows, c.rows);
+    for (Index k = 0; k < a.rows; ++k) {
+      std::copy(a.row(k) + first, a.row(k) + last, block.row(k));
+    }
+    for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
+      detail::product_panel<Scalar>({block.data, 1, block.stride}, panels.panel(column), column, first, last, c, start,
+                                    part, NoFinish{});
+    }
   }
   workspace.release(mark);
 }
