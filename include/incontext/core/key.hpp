@@ -4,7 +4,7 @@
 ///
 /// The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 /// There is no mutable or global engine: whoever holds a key can draw the same numbers again, in any order, on any
-/// thread. Integers, uniforms and normals have the same bits on every machine.
+/// thread. Integers, uniforms on [0, 1) and normals have the same bits on every machine.
 
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
@@ -143,11 +143,12 @@ class Stream {
   /// Uniform on [0, 1), a multiple of 2^-53.
   constexpr double uniform() { return static_cast<double>(bits() >> 11U) * 0x1.0p-53; }
 
-  /// Uniform from low to high, both finite; high itself only by rounding.
+  /// Uniform from low to high, both finite; high itself only by rounding. Compilers may fuse the product and the sum, so
+  /// that the last bit may differ between builds.
   constexpr double uniform(double low, double high) { return low + (high - low) * uniform(); }
 
   /// Exponential with mean 1, by comparisons alone (von Neumann, "Various techniques used in connection with random
-  /// digits", 1951). Takes 5 numbers from the stream on average.
+  /// digits", 1951). Takes e^2 / (e - 1), or 4.3, numbers from the stream on average.
   constexpr double exponential() {
     for (double whole = 0.0;; whole += 1.0) {
       // Of uniforms u > u_1 > u_2 > ... that fall until one rises, the number is even with probability exp(-u).
@@ -176,7 +177,7 @@ class Stream {
   }
 
   /// Standard normal, from one number of the stream: 10 bits choose a layer of the ziggurat, 52 a point of its width.
-  /// One normal in 230 has to look whether its point is below the density, and draws what more it needs from a stream
+  /// One normal in 234 has to look whether its point is below the density, and draws what more it needs from a stream
   /// of its own.
   double normal() {
     const std::uint64_t draw = bits();
