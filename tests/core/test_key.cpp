@@ -124,9 +124,9 @@ TEST_CASE("the first draws are pinned forever") {
       {0, -0x1.528fd7b38b88ap-2},    {1, 0x1.a69aa5d7fb63cp+0},    {2, 0x1.98ef48e117bb9p-2},
       {3, -0x1.5d6c9fc027882p-2},    {469, -0x1.37c596b2084efp-4}, {647, 0x1.7d61e131e0e24p+0},
       {1788, -0x1.1dc0aaa43754bp+2}, {3931, 0x1.30efacdac45dcp+2}};
-  for (const auto& [index, value] : pinned) {
-    CAPTURE(index);
-    CHECK(drawn[index] == value);
+  for (const auto& pin : pinned) {
+    CAPTURE(pin.first);
+    CHECK(drawn[pin.first] == pin.second);
   }
 }
 
@@ -416,7 +416,7 @@ TEST_CASE("fill_normal draws the normals in order, scaled, in the scalar type of
 TEST_CASE("many normals at once have the bits of as many one by one, wherever they start and end") {
   std::vector<double> filled(700);
   for (std::size_t before = 0; before < 4; ++before) {
-    for (const std::size_t count : {0, 1, 2, 3, 15, 16, 17, 41, 63, 64, 65, 66, 129, 700}) {
+    for (const std::size_t count : {0U, 1U, 2U, 3U, 15U, 16U, 17U, 41U, 63U, 64U, 65U, 66U, 129U, 700U}) {
       CAPTURE(before);
       CAPTURE(count);
       Stream many(Key{18}.fold(count));

@@ -143,8 +143,8 @@ class Stream {
   /// Uniform on [0, 1), a multiple of 2^-53.
   constexpr double uniform() { return static_cast<double>(bits() >> 11U) * 0x1.0p-53; }
 
-  /// Uniform from low to high, both finite; high itself only by rounding. Compilers may fuse the product and the sum, so
-  /// that the last bit may differ between builds.
+  /// Uniform from low to high, both finite; high itself only by rounding. Compilers may fuse the product and the sum,
+  /// so that the last bit may differ between builds.
   constexpr double uniform(double low, double high) { return low + (high - low) * uniform(); }
 
   /// Exponential with mean 1, by comparisons alone (von Neumann, "Various techniques used in connection with random

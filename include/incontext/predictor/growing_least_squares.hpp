@@ -21,9 +21,10 @@ INCONTEXT_NAMESPACE_BEGIN
 /// so nothing is ever divided by a singular value that is zero. And a triangle R with ones on its diagonal and a
 /// positive diagonal D with R'DR = r^2 I + (XQ)'(XQ) solve the least squares there. A new exemplar is rotated into the
 /// rows of sqrt(D) R by Givens rotations without square roots (Gentleman, "Least squares computations by Givens
-/// transformations without square roots", Journal of the Institute of Mathematics and its Applications 12, 1973): like those with square roots
-/// they keep the condition number of X instead of that of X'X, and never subtract in D. All rotations of a step follow
-/// from u = R'^-1 Q'x and the sums of u_j^2 / D_j over j < i, which the query has: none waits for the one before.
+/// transformations without square roots", Journal of the Institute of Mathematics and its Applications 12, 1973): like
+/// those with square roots they keep the condition number of X instead of that of X'X, and never subtract in D. All
+/// rotations of a step follow from u = R'^-1 Q'x and the sums of u_j^2 / D_j over j < i, which the query has: none
+/// waits for the one before.
 ///
 /// An input counts as new direction only where its distance from the span exceeds `tolerance` times its own norm:
 ///  - r = 0: sqrt(epsilon). Dropping a direction changes the input by at most `tolerance`, relatively; keeping it
