@@ -78,3 +78,23 @@ TEST_CASE("without regularisation the leverage of a new direction is infinite") 
   CHECK(std::isinf(regression.leverage()));
   CHECK(regression.prediction() == 0.0);
 }
+
+TEST_CASE("growing least squares is finite for any regularisation, and tiny ones are none") {
+  const Prompts prompts = gaussian_prompts(1, 8, 3, 0.5, root.fold("regularisation"));
+  const auto predictions = [&prompts](double regularisation) {
+    GrowingLeastSquares regression(3, regularisation);
+    Vector values(prompts.points);
+    for (Index point = 0; point < prompts.points; ++point) {
+      regression.query(prompts.inputs.row(point).data());
+      values[point] = regression.prediction();
+      regression.append(prompts.labels(0, point));
+    }
+    return values;
+  };
+  for (const double regularisation : {1e-153, 1e-100, 1e100, 1e150, 1e300}) {
+    CAPTURE(regularisation);
+    CHECK(predictions(regularisation).allFinite());
+  }
+  CHECK(predictions(1e-200) == predictions(0.0));
+  CHECK(predictions(1e200).cwiseAbs().maxCoeff() < 1e-290);
+}

@@ -4,14 +4,20 @@
 ///
 /// The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 /// There is no mutable or global engine: whoever holds a key can draw the same numbers again, in any order, on any
-/// thread. Integers and uniforms are exact everywhere; normals pass through the machine's `log`, `sin` and `cos`.
+/// thread. Integers, uniforms on [0, 1) and normals have the same bits on every machine.
 
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
+#include "incontext/core/lanes.hpp"
+#include "incontext/core/ziggurat.hpp"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
+#include <iterator>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -31,6 +37,38 @@ INCONTEXT_NAMESPACE_BEGIN
   }
   return counter;
 }
+
+namespace detail {
+
+/// Two 64-bit halves of blocks of bits, one block to a lane.
+struct BlockLanes {
+  WordLanes first;
+  WordLanes second;
+};
+
+/// `philox4x32` of the counters (index, low), (index + 1, low), ..., all 64 bits to a word.
+[[nodiscard]] inline BlockLanes philox4x32_lanes(std::uint64_t index, std::uint64_t low, std::uint64_t key) {
+  // Every lane holds a word in its lower half, and anything in its upper one.
+  WordLanes word0 = lane_numbers() + index;
+  WordLanes word1 = word0 >> 32U;
+  WordLanes word2 = WordLanes{} + low;
+  WordLanes word3 = word2 >> 32U;
+  std::uint64_t key0 = key;
+  std::uint64_t key1 = key >> 32U;
+  for (int round = 0; round < 10; ++round) {
+    const WordLanes product0 = multiply_low_half(word0, 0xD2511F53U);
+    const WordLanes product1 = multiply_low_half(word2, 0xCD9E8D57U);
+    word0 = (product1 >> 32U) ^ word1 ^ key0;
+    word1 = product1;
+    word2 = (product0 >> 32U) ^ word3 ^ key1;
+    word3 = product0;
+    key0 += 0x9E3779B9U;
+    key1 += 0xBB67AE85U;
+  }
+  return {word1 << 32U | (word0 & 0xFFFFFFFFU), word3 << 32U | (word2 & 0xFFFFFFFFU)};
+}
+
+}  // namespace detail
 
 /// The name of a random stream: 128 bits. Keys are values; folding a number or a word into one gives another that
 /// shares nothing with it.
@@ -65,9 +103,13 @@ class Key {
   constexpr bool operator==(const Key&) const = default;
 
  private:
-  // Folding and drawing run Philox under different keys, so a stream never contains the bits of a derived key.
+  friend class Stream;
+
+  // Folding, drawing, and deciding on a normal run Philox under different keys, so that a stream never contains the
+  // bits of a derived key.
   static constexpr std::uint64_t number_domain = 0x8F1BBCDC6ED9EBA1U;
   static constexpr std::uint64_t word_domain = 0xCA62C1D65A827999U;
+  static constexpr std::uint64_t normal_domain = 0x5BE0CD19137E2179U;
 
   [[nodiscard]] constexpr std::array<std::uint32_t, 4> bits(std::uint64_t index, std::uint64_t philox_key) const {
     return philox4x32({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32U),
@@ -90,38 +132,84 @@ class Stream {
 
   /// 64 random bits.
   constexpr std::uint64_t bits() {
-    if (half_ == 0) {
-      words_ = key_.block(index_++);
+    const bool is_first = position_ % 2 == 0;
+    if (is_first) {
+      words_ = key_.block(position_ / 2);
     }
-    const std::size_t first = half_ == 0 ? 0U : 2U;
-    half_ ^= 1;
-    return (std::uint64_t{words_[first + 1]} << 32U) | words_[first];
+    ++position_;
+    return is_first ? (std::uint64_t{words_[1]} << 32U) | words_[0] : (std::uint64_t{words_[3]} << 32U) | words_[2];
   }
 
   /// Uniform on [0, 1), a multiple of 2^-53.
   constexpr double uniform() { return static_cast<double>(bits() >> 11U) * 0x1.0p-53; }
 
-  /// Uniform from low to high, both finite; high itself only by rounding.
+  /// Uniform from low to high, both finite; high itself only by rounding. Compilers may fuse the product and the sum,
+  /// so that the last bit may differ between builds.
   constexpr double uniform(double low, double high) { return low + (high - low) * uniform(); }
 
-  /// Standard normal (Box and Muller 1958), two to a block of bits.
-  double normal() {
-    if (has_spare_) {
-      has_spare_ = false;
-      return spare_;
+  /// Exponential with mean 1, by comparisons alone (von Neumann, "Various techniques used in connection with random
+  /// digits", 1951). Takes e^2 / (e - 1), or 4.3, numbers from the stream on average.
+  constexpr double exponential() {
+    for (double whole = 0.0;; whole += 1.0) {
+      // Of uniforms u > u_1 > u_2 > ... that fall until one rises, the number is even with probability exp(-u).
+      const double fraction = uniform();
+      bool is_even = true;
+      double last = fraction;
+      for (double next = uniform(); next < last; next = uniform()) {
+        last = next;
+        is_even = !is_even;
+      }
+      if (is_even) {
+        return whole + fraction;
+      }
     }
-    const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));  // 1 - u is in (0, 1]
-    const double angle = 6.283185307179586476925286766559 * uniform();
-    spare_ = radius * std::sin(angle);
-    has_spare_ = true;
-    return radius * std::cos(angle);
   }
 
-  /// Fills [first, last) with independent standard normals times `scale`.
+  /// Standard normal, given that it is at least `bound` > 0 (Marsaglia, "Generating a variable from the tail of the
+  /// normal distribution", Technometrics 6, 1964).
+  constexpr double normal_above(double bound) {
+    for (;;) {
+      const double excess = exponential() / bound;
+      if (2.0 * exponential() >= excess * excess) {
+        return bound + excess;
+      }
+    }
+  }
+
+  /// Standard normal, from one number of the stream: 10 bits choose a layer of the ziggurat, 52 a point of its width.
+  /// One normal in 234 has to look whether its point is below the density, and draws what more it needs from a stream
+  /// of its own.
+  double normal() {
+    const std::uint64_t draw = bits();
+    const detail::Ziggurat& ziggurat = detail::ziggurat();
+    const std::size_t layer = layer_of(draw);
+    const double value = width_of(draw) * ziggurat.edge[layer];
+    return std::abs(value) < ziggurat.edge[layer + 1] ? value : decide_normal(draw, position_ - 1);
+  }
+
+  /// Fills [first, last) with independent standard normals times `scale`: what `normal` would give, many at once.
   template <class Iterator>
   void fill_normal(Iterator first, Iterator last, double scale = 1.0) {
-    for (; first != last; ++first) {
-      *first = static_cast<std::remove_cvref_t<decltype(*first)>>(scale * normal());
+    using Value = std::iter_value_t<Iterator>;
+    const auto put = [&first, scale](double value) { *first++ = static_cast<Value>(scale * value); };
+    auto left = static_cast<std::size_t>(std::distance(first, last));
+    if (left > 0 && position_ % 2 == 1) {
+      put(normal());
+      --left;
+    }
+    double firsts[group_blocks];  // of every block
+    double seconds[group_blocks];
+    while (left >= 2) {
+      const std::size_t blocks = (std::min)(left / 2, group_blocks);
+      draw_normals(blocks, firsts, seconds);
+      for (std::size_t block = 0; block < blocks; ++block) {
+        put(firsts[block]);
+        put(seconds[block]);
+      }
+      left -= 2 * blocks;
+    }
+    if (left > 0) {
+      put(normal());
     }
   }
 
@@ -158,12 +246,61 @@ class Stream {
   }
 
  private:
+  static constexpr std::size_t group_blocks = 32;  // a multiple of the lanes
+
+  [[nodiscard]] static std::size_t layer_of(std::uint64_t draw) { return draw % detail::Ziggurat::layers; }
+
+  // Uniform on [-1, 1), a multiple of 2^-51: the upper bits as the fraction of a number in [2, 4).
+  [[nodiscard]] static double width_of(std::uint64_t draw) {
+    return std::bit_cast<double>(0x4000000000000000U | draw >> 12U) - 3.0;
+  }
+
+  // The normal from a draw, the stream's `position`-th, that may lie above the density.
+  [[nodiscard]] double decide_normal(std::uint64_t draw, std::uint64_t position) const {
+    const detail::Ziggurat& ziggurat = detail::ziggurat();
+    Stream more(key_.derive(position, Key::normal_domain));
+    for (;; draw = more.bits()) {
+      const std::size_t layer = layer_of(draw);
+      const double value = width_of(draw) * ziggurat.edge[layer];
+      if (std::abs(value) < ziggurat.edge[layer + 1]) {
+        return value;
+      }
+      if (layer == 0) {
+        return std::copysign(more.normal_above(ziggurat.tail), value);
+      }
+      const double bottom = ziggurat.height[layer];
+      if (more.uniform() * (ziggurat.height[layer + 1] - bottom) < detail::gaussian(value) - bottom) {
+        return value;
+      }
+    }
+  }
+
+  // The normals of the next blocks, two to each: `normal` in lanes. Writes up to a multiple of the lanes.
+  void draw_normals(std::size_t blocks, double* firsts, double* seconds) {
+    const detail::Ziggurat& ziggurat = detail::ziggurat();
+    const auto transform = [&](detail::WordLanes draws, std::uint64_t position, double* values) {
+      const detail::WordLanes layers = draws % detail::Ziggurat::layers;
+      const auto widths = std::bit_cast<detail::DoubleLanes>(0x4000000000000000U | draws >> 12U) - 3.0;
+      const detail::DoubleLanes normals = widths * detail::look_up(ziggurat.edge.data(), layers);
+      std::memcpy(values, &normals, sizeof normals);
+      const detail::DoubleLanes bounds = detail::look_up(ziggurat.edge.data() + 1, layers);
+      for (unsigned undecided = detail::lanes_beyond(normals, bounds); undecided != 0; undecided &= undecided - 1) {
+        const auto lane = static_cast<std::size_t>(std::countr_zero(undecided));
+        values[lane] = decide_normal(draws[lane], position + 2 * lane);
+      }
+    };
+    for (std::size_t block = 0; block < blocks; block += detail::lane_count) {
+      const std::uint64_t position = position_ + 2 * block;
+      const detail::BlockLanes draws = detail::philox4x32_lanes(position / 2, key_.low(), key_.high());
+      transform(draws.first, position, firsts + block);
+      transform(draws.second, position + 1, seconds + block);
+    }
+    position_ += 2 * blocks;
+  }
+
   Key key_;
-  std::uint64_t index_ = 0;
+  std::uint64_t position_ = 0;  // 64-bit numbers drawn
   std::array<std::uint32_t, 4> words_{};
-  int half_ = 0;
-  double spare_ = 0.0;
-  bool has_spare_ = false;
 };
 
 INCONTEXT_NAMESPACE_END

@@ -7,6 +7,7 @@
 
 #include <Eigen/Core>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -17,9 +18,13 @@ INCONTEXT_NAMESPACE_BEGIN
 ///
 /// Two factors grow with the exemplars. An orthonormal basis Q of the span of the inputs (Gram-Schmidt, every input
 /// orthogonalised twice: Giraud, Langou, Rozloznik 2005) keeps w in that span, where the minimum-norm solution lies;
-/// so nothing is ever divided by a singular value that is zero. And a triangle R with R'R = r^2 I + (XQ)'(XQ), updated
-/// by Givens rotations of its rows with the new exemplar (Golub and Van Loan, Matrix Computations, 6.5.3), solves the
-/// least squares there with the condition number of X instead of that of X'X, and never subtracts.
+/// so nothing is ever divided by a singular value that is zero. And a triangle R with ones on its diagonal and a
+/// positive diagonal D with R'DR = r^2 I + (XQ)'(XQ) solve the least squares there. A new exemplar is rotated into the
+/// rows of sqrt(D) R by Givens rotations without square roots (Gentleman, "Least squares computations by Givens
+/// transformations without square roots", Journal of the Institute of Mathematics and its Applications 12, 1973): like
+/// those with square roots they keep the condition number of X instead of that of X'X, and never subtract in D. All
+/// rotations of a step follow from u = R'^-1 Q'x and the sums of u_j^2 / D_j over j < i, which the query has: none
+/// waits for the one before.
 ///
 /// An input counts as new direction only where its distance from the span exceeds `tolerance` times its own norm:
 ///  - r = 0: sqrt(epsilon). Dropping a direction changes the input by at most `tolerance`, relatively; keeping it
@@ -27,41 +32,51 @@ INCONTEXT_NAMESPACE_BEGIN
 ///  - r > 0: 16 d epsilon, the rounding error of the distance itself: r bounds what a spurious direction can do.
 class GrowingLeastSquares {
  public:
-  /// For inputs of `dimension` coordinates; `regularisation` is r above, at least 0.
+  /// For inputs of `dimension` coordinates; `regularisation` is r above, at least 0. Its square has to be a number:
+  /// beyond 1e150 r stays at that, which shows in no prediction, and where r^2 underflows it is 0.
   GrowingLeastSquares(Index dimension, double regularisation)
       : dimension_(dimension),
-        regularisation_(regularisation),
-        tolerance_(regularisation > 0.0 ? 16.0 * static_cast<double>(dimension) * epsilon : std::sqrt(epsilon)),
-        basis_(dimension, dimension),
-        factor_(dimension, dimension),
-        rotated_labels_(dimension),
-        coordinates_(dimension),
-        correction_(dimension),
-        remainder_(dimension) {}
+        width_((dimension + segment - 1) / segment * segment),
+        squared_regularisation_(square((std::min)(regularisation, 1e150))),
+        tolerance_(squared_regularisation_ > 0.0 ? 16.0 * static_cast<double>(dimension) * epsilon
+                                                 : std::sqrt(epsilon)),
+        basis_(dimension, width_),
+        factor_(width_, width_),
+        diagonal_(width_),
+        rotated_labels_(width_),
+        coordinates_(width_),
+        solution_(width_),
+        odds_(width_),
+        cosines_(width_),
+        sines_(width_),
+        remainder_(dimension) {
+    restart();
+  }
 
   /// Forgets all exemplars.
-  void restart() { rank_ = 0; }
+  void restart() {
+    rank_ = 0;
+    // Zeros and ones beyond the rank, so that whole segments can be computed with.
+    basis_.setZero();
+    factor_.setZero();
+    diagonal_.setOnes();
+    rotated_labels_.setZero();
+  }
 
   /// Looks at `input`, [dimension], from the exemplars read so far: sets `prediction` and `leverage`.
   void query(const double* input) {
     project(Eigen::Map<const Vector>(input, dimension_));
-    // With u = R'^-1 Q'x: the prediction is u . rotated_labels and the leverage u . u.
-    Vector& solution = correction_;
-    solution.head(rank_) = coordinates_.head(rank_);
+    solve();
     prediction_ = 0.0;
     leverage_ = 0.0;
     for (Index row = 0; row < rank_; ++row) {
-      const double* const factor_row = &factor_(row, 0);
-      const double value = solution[row] / factor_row[row];
-      for (Index column = row + 1; column < rank_; ++column) {
-        solution[column] -= value * factor_row[column];
-      }
-      prediction_ += value * rotated_labels_[row];
-      leverage_ += value * value;
+      odds_[row] = 1.0 + leverage_;
+      prediction_ += solution_[row] * rotated_labels_[row];
+      leverage_ += solution_[row] * (solution_[row] / diagonal_[row]);
     }
     if (distance_ > 0.0) {
-      const double value = distance_ / regularisation_;
-      leverage_ += value * value;
+      odds_[rank_] = 1.0 + leverage_;
+      leverage_ += distance_ * (distance_ / squared_regularisation_);
     }
   }
 
@@ -77,73 +92,113 @@ class GrowingLeastSquares {
     if (distance_ > 0.0) {
       basis_.col(rank_) = remainder_ / distance_;
       coordinates_[rank_] = distance_;
-      factor_.col(rank_).head(rank_).setZero();
-      factor_(rank_, rank_) = regularisation_;
-      rotated_labels_[rank_] = 0.0;
+      solution_[rank_] = distance_;
+      diagonal_[rank_] = squared_regularisation_;
+      factor_(rank_, rank_) = 1.0;
       ++rank_;
     }
-    double* const incoming = coordinates_.data();
+    // Rotation i takes the exemplar, of weight 1 / odds_i by then, and row i, of weight D_i, to
+    //   D_i + u_i^2 / odds_i    cosine * row + sine * exemplar    exemplar - u_i * row
     for (Index row = 0; row < rank_; ++row) {
-      if (incoming[row] == 0.0) {
-        continue;  // nothing to rotate, and the diagonal may be as small
-      }
-      double* const factor_row = &factor_(row, 0);
-      const double radius = std::hypot(factor_row[row], incoming[row]);
-      const double cosine = factor_row[row] / radius;
-      const double sine = incoming[row] / radius;
-      const auto rotate = [cosine, sine](double& kept, double& passed) {
-        const double rotated = cosine * kept + sine * passed;
-        passed = cosine * passed - sine * kept;
-        kept = rotated;
-      };
-      factor_row[row] = radius;
-      for (Index column = row + 1; column < rank_; ++column) {
-        rotate(factor_row[column], incoming[column]);
-      }
-      rotate(rotated_labels_[row], label);
+      const double gain = solution_[row] / odds_[row];
+      const double updated = (std::max)(diagonal_[row] + solution_[row] * gain, std::numeric_limits<double>::min());
+      cosines_[row] = diagonal_[row] / updated;
+      sines_[row] = gain / updated;
+      diagonal_[row] = updated;
+      const double passed = label - solution_[row] * rotated_labels_[row];
+      rotated_labels_[row] = cosines_[row] * rotated_labels_[row] + sines_[row] * label;
+      label = passed;
     }
+    for (Index first = 0; first < rank_; first += segment) {
+      Segment exemplar = coordinates_.segment<segment>(first);
+      const Index rows = (std::min)(rank_, first + segment);
+      for (Index row = 0; row < rows; ++row) {
+        auto entries = factor_.row(row).segment<segment>(first).transpose();
+        const Segment kept = entries;
+        entries = cosines_[row] * kept + sines_[row] * exemplar;
+        exemplar -= solution_[row] * kept;
+      }
+    }
+    factor_.diagonal().head(rank_).setOnes();  // it stays so but for rounding
   }
 
   /// The weights w, [dimension].
   [[nodiscard]] Vector weights() const {
     const Vector solution =
-        factor_.topLeftCorner(rank_, rank_).triangularView<Eigen::Upper>().solve(rotated_labels_.head(rank_));
+        factor_.topLeftCorner(rank_, rank_).triangularView<Eigen::UnitUpper>().solve(rotated_labels_.head(rank_));
     return basis_.leftCols(rank_) * solution;
   }
 
  private:
   static constexpr double epsilon = std::numeric_limits<double>::epsilon();
+  // Rows are computed in segments of this many columns, which need no loop for the rest.
+  static constexpr Index segment = 8;
+  using Segment = Eigen::Matrix<double, segment, 1>;
+
+  static double square(double regularisation) {
+    const double product = regularisation * regularisation;
+    return product < std::numeric_limits<double>::min() ? 0.0 : product;
+  }
 
   // Splits x into Q coordinates + remainder, and sets `distance_` to the norm of the remainder: 0 within the tolerance.
   void project(const Eigen::Map<const Vector>& input) {
-    const auto basis = basis_.leftCols(rank_);
-    auto coordinates = coordinates_.head(rank_);
-    coordinates.noalias() = basis.transpose() * input;
+    multiply_basis(input.data(), coordinates_);
     distance_ = 0.0;
     if (rank_ == dimension_) {
       return;
     }
+    const auto basis = basis_.leftCols(rank_);
     remainder_ = input;
-    remainder_.noalias() -= basis * coordinates;
-    auto correction = correction_.head(rank_);
-    correction.noalias() = basis.transpose() * remainder_;
-    remainder_.noalias() -= basis * correction;
-    coordinates += correction;
+    remainder_.noalias() -= basis * coordinates_.head(rank_);
+    Vector& correction = solution_;
+    multiply_basis(remainder_.data(), correction);
+    remainder_.noalias() -= basis * correction.head(rank_);
+    coordinates_ += correction;
     const double distance = remainder_.norm();
     if (distance > tolerance_ * input.norm()) {
       distance_ = distance;
     }
   }
 
+  // Q' times a vector, [dimension].
+  void multiply_basis(const double* vector, Vector& product) const {
+    for (Index first = 0; first < width_; first += segment) {
+      Segment sum = Segment::Zero();
+      for (Index row = 0; row < dimension_; ++row) {
+        sum += vector[row] * basis_.row(row).segment<segment>(first).transpose();
+      }
+      product.segment<segment>(first) = sum;
+    }
+  }
+
+  // Sets `solution_` to u = R'^-1 coordinates.
+  void solve() {
+    for (Index first = 0; first < rank_; first += segment) {
+      Segment rest = coordinates_.segment<segment>(first);
+      const Index rows = (std::min)(rank_, first + segment);
+      for (Index row = 0; row < rows; ++row) {
+        if (row >= first) {
+          solution_[row] = rest[row - first];
+        }
+        rest -= solution_[row] * factor_.row(row).segment<segment>(first).transpose();
+      }
+    }
+  }
+
   Index dimension_;
-  double regularisation_;
+  Index width_;  // the dimension, filled up to whole segments
+  double squared_regularisation_;
   double tolerance_;
   Index rank_ = 0;
-  Eigen::MatrixXd basis_;     // Q: [dimension, rank]
-  RowMatrix<double> factor_;  // R: [rank, rank], upper triangular
-  Vector rotated_labels_;     // [rank]: R'^-1 Q'X'y
+  RowMatrix<double> basis_;   // Q: [dimension, rank]
+  RowMatrix<double> factor_;  // R: [rank, rank]; what is below its diagonal is read by nobody
+  Vector diagonal_;           // D: [rank]
+  Vector rotated_labels_;     // [rank]: D^-1 R'^-1 Q'X'y
   Vector coordinates_;        // [rank, one more while an input is appended]
-  Vector correction_;         // [rank]
+  Vector solution_;           // u: [rank, one more while an input is appended]
+  Vector odds_;               // [rank, likewise]: 1 + the sum of u_j^2 / D_j over j < i
+  Vector cosines_;            // [rank]
+  Vector sines_;              // [rank]
   Vector remainder_;          // [dimension]
   double distance_ = 0.0;
   double prediction_ = 0.0;

@@ -5,7 +5,6 @@
 #include "incontext/task/task.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <optional>
 #include <tuple>
@@ -46,32 +45,36 @@ requires(sizeof...(Tasks) >= 1) class Mixture {
   [[nodiscard]] Prompts sample(Key key, Index count) const {
     const std::vector<Index> chosen = components(key, count);
     // Component c is one batch, whose j-th prompt is the j-th that falls to c. It is sampled even when it is empty, so
-    // that tasks that do not fit are noticed whatever the draw.
-    const auto parts = std::apply(
+    // that tasks that do not fit are noticed whatever the draw; and one after the other, for at most one is kept.
+    Prompts prompts;
+    const auto place = [&](const auto& task, Index component) {
+      const Index number = std::count(chosen.begin(), chosen.end(), component);
+      const Prompts part = task.sample(key.fold("component").fold(component), number);
+      if (component == 0) {
+        prompts = Prompts(count, part.points, part.dimension);
+        prompts.prefix = part.prefix;
+        prompts.tokens.resize(static_cast<std::size_t>(count * part.prefix));
+        prompts.key = key;
+      }
+      check_shape(part, component, prompts);
+      Index row = 0;
+      for (Index prompt = 0; prompt < count; ++prompt) {
+        if (chosen[static_cast<std::size_t>(prompt)] == component) {
+          prompts.inputs_of(prompt) = part.inputs_of(row);
+          prompts.labels.row(prompt) = part.labels.row(row);
+          prompts.targets.row(prompt) = part.targets.row(row);
+          std::copy_n(part.tokens.begin() + row * part.prefix, part.prefix,
+                      prompts.tokens.begin() + prompt * part.prefix);
+          ++row;
+        }
+      }
+    };
+    std::apply(
         [&](const Tasks&... tasks) {
-          Index component = -1;
-          return std::array<Prompts, sizeof...(Tasks)>{
-              (++component, tasks.sample(key.fold("component").fold(component),
-                                         std::count(chosen.begin(), chosen.end(), component)))...};
+          Index component = 0;
+          (place(tasks, component++), ...);
         },
         tasks_);
-    check_shapes(parts);
-
-    Prompts prompts(count, parts[0].points, parts[0].dimension);
-    prompts.prefix = parts[0].prefix;
-    prompts.tokens.reserve(static_cast<std::size_t>(count * prompts.prefix));
-    prompts.key = key;
-    std::array<Index, sizeof...(Tasks)> used{};
-    for (Index prompt = 0; prompt < count; ++prompt) {
-      const auto component = static_cast<std::size_t>(chosen[static_cast<std::size_t>(prompt)]);
-      const Prompts& part = parts[component];
-      const Index row = used[component]++;
-      prompts.inputs_of(prompt) = part.inputs_of(row);
-      prompts.labels.row(prompt) = part.labels.row(row);
-      prompts.targets.row(prompt) = part.targets.row(row);
-      const auto token = part.tokens.begin() + row * part.prefix;
-      prompts.tokens.insert(prompts.tokens.end(), token, token + part.prefix);
-    }
     return prompts;
   }
 
@@ -140,16 +143,12 @@ requires(sizeof...(Tasks) >= 1) class Mixture {
     }
   }
 
-  static void check_shapes(const std::array<Prompts, sizeof...(Tasks)>& parts) {
-    for (std::size_t component = 1; component < parts.size(); ++component) {
-      const Prompts& first = parts[0];
-      const Prompts& part = parts[component];
-      require<ShapeError>(
-          part.points == first.points && part.dimension == first.dimension && part.prefix == first.prefix,
-          "Mixture: prompts of task ", component, " have ", part.points, " points, dimension ", part.dimension, " and ",
-          part.prefix, " instruction tokens, those of task 0 have ", first.points, ", ", first.dimension, " and ",
-          first.prefix);
-    }
+  static void check_shape(const Prompts& part, Index component, const Prompts& prompts) {
+    require<ShapeError>(
+        part.points == prompts.points && part.dimension == prompts.dimension && part.prefix == prompts.prefix,
+        "Mixture: prompts of task ", component, " have ", part.points, " points, dimension ", part.dimension, " and ",
+        part.prefix, " instruction tokens, those of task 0 have ", prompts.points, ", ", prompts.dimension, " and ",
+        prompts.prefix);
   }
 
   std::vector<double> weights_;

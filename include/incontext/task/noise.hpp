@@ -15,11 +15,10 @@ inline void add_label_noise(Prompts& prompts, double noise, Key key) {
   if (noise == 0.0) {
     return;
   }
+  Vector errors(prompts.points);
   for (Index prompt = 0; prompt < prompts.count; ++prompt) {
-    Stream stream(key.fold(prompt));
-    for (Index point = 0; point < prompts.points; ++point) {
-      prompts.labels(prompt, point) += noise * stream.normal();
-    }
+    Stream(key.fold(prompt)).fill_normal(errors.begin(), errors.end(), noise);
+    prompts.labels.row(prompt) += errors.transpose();
   }
 }
 
