@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <deque>
+#include <memory>
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// Hands out views of cache-line-aligned memory until `reset`. Views stay valid until then: growing adds a chunk and
-/// moves nothing. After the first pass over the same shapes it allocates no more.
+/// Hands out views of cache-line-aligned memory until `reset`, and from `temporary()` views for the moment. Views stay
+/// valid until then: growing adds a chunk and moves nothing. After the first pass over the same shapes it allocates no
+/// more.
 template <class Scalar>
 class Workspace {
  public:
@@ -48,7 +50,21 @@ class Workspace {
   void release(Mark mark) { current_ = mark.chunk, used_ = mark.used; }
 
   /// Takes every view back; the memory is kept.
-  void reset() { current_ = 0, used_ = 0; }
+  void reset() {
+    current_ = 0, used_ = 0;
+    if (temporary_) {
+      temporary_->reset();
+    }
+  }
+
+  /// Memory for what is not needed for long. Whoever takes from it releases it, so that the same memory serves all
+  /// layers and stays in cache, while what backward will read is laid out beside it once.
+  [[nodiscard]] Workspace& temporary() {
+    if (!temporary_) {
+      temporary_ = std::make_unique<Workspace>();
+    }
+    return *temporary_;
+  }
 
   /// The memory held, in bytes.
   [[nodiscard]] Index bytes() const {
@@ -56,7 +72,15 @@ class Workspace {
     for (const auto& chunk : chunks_) {
       total += static_cast<Index>(chunk.size() * sizeof(Scalar));
     }
-    return total;
+    return total + (temporary_ ? temporary_->bytes() : 0);
+  }
+
+  Workspace() = default;
+  Workspace(const Workspace& other) { *this = other; }
+  Workspace& operator=(const Workspace& other) {
+    chunks_ = other.chunks_, current_ = other.current_, used_ = other.used_;
+    temporary_ = other.temporary_ ? std::make_unique<Workspace>(*other.temporary_) : nullptr;
+    return *this;
   }
 
  private:
@@ -65,6 +89,7 @@ class Workspace {
   std::deque<AlignedVector<Scalar>> chunks_;
   std::size_t current_ = 0;
   Index used_ = 0;
+  std::unique_ptr<Workspace> temporary_;
 };
 
 INCONTEXT_NAMESPACE_END

@@ -59,8 +59,9 @@ class Attention {
     cache.qkv = joint_.forward(weights, shape, input, cache.joint, workspace);
     cache.weights = workspace.take(shape.sequences * heads_ * tokens, padded<Scalar>(tokens));
     const MatrixView<Scalar> mixed = workspace.take(shape.rows(), width_);
-    const auto mark = workspace.mark();
-    Scalar* const panels = workspace.take(1, panels_size<Scalar>(tokens)).data;
+    Workspace<Scalar>& temporary = workspace.temporary();
+    const auto mark = temporary.mark();
+    Scalar* const panels = temporary.take(1, panels_size<Scalar>(tokens)).data;
     const auto scale = static_cast<Scalar>(Kernel::scale(head_size()));
     for (Index sequence = 0; sequence < shape.sequences; ++sequence) {
       for (Index head = 0; head < heads_; ++head) {
@@ -75,7 +76,7 @@ class Attention {
                          VisibleInner{tokens});
       }
     }
-    workspace.release(mark);
+    temporary.release(mark);
     return projection_.forward_onto(addend, weights, shape, MatrixView<const Scalar>(mixed), cache.projection,
                                     workspace);
   }
@@ -83,6 +84,14 @@ class Attention {
   template <class Scalar>
   MatrixView<Scalar> backward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> d_output,
                               const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace) const {
+    return backward_from(cache.joint.input, weights, shape, d_output, cache, gradients, workspace);
+  }
+
+  /// The same with the input handed in: it need not have been kept.
+  template <class Scalar>
+  MatrixView<Scalar> backward_from(std::type_identity_t<MatrixView<const Scalar>> input, WeightsOf<Scalar> weights,
+                                   SequenceShape shape, MatrixView<const Scalar> d_output, const Cache<Scalar>& cache,
+                                   Scalar* gradients, Workspace<Scalar>& workspace) const {
     const Index tokens = shape.tokens;
     const MatrixView<Scalar> d_mixed =
         projection_.backward(weights, shape, d_output, cache.projection, gradients, workspace);
@@ -114,7 +123,7 @@ class Attention {
       }
     }
     workspace.release(mark);
-    return joint_.backward(weights, shape, MatrixView<const Scalar>(d_qkv), cache.joint, gradients, workspace);
+    return joint_.backward_from(input, weights, shape, MatrixView<const Scalar>(d_qkv), gradients, workspace);
   }
 
  private:

@@ -47,7 +47,7 @@ class BatchGradient {
       shard.gradient.set_zero();
       shard.loss = 0.0;
       const typename ScratchPool::Lease scratch(*pool_);
-      const Index stride = micro_batch(part(index + 1) - part(index), tokens_of(batch));
+      const Index stride = micro_batch(part(index + 1) - part(index), tokens_of(batch), rows_of_micro_batch(model));
       for (Index first = part(index); first < part(index + 1); first += stride) {
         run_micro_batch(model, batch, loss, total, first, (std::min)(stride, part(index + 1) - first), shard, *scratch);
       }
@@ -141,23 +141,30 @@ class BatchGradient {
     std::vector<Scratch*> free_;
   };
 
-  /// Most rows of a micro-batch: enough for the products to run at full speed, few enough for the activations to stay
-  /// in cache.
-  static constexpr Index rows_of_micro_batch = 384;
+  /// Rows of a micro-batch. Few enough that one layer's activations, some 20 times the width for every row, have room
+  /// in a second-level cache of 2 MiB; but where the model is wide, enough that reading its weights and adding to their
+  /// gradient, some 48 times the width squared a layer, does not take longer than what the activations then cost.
+  static Index rows_of_micro_batch(const Model& model) {
+    constexpr Index bytes = Index{3} << 19;
+    const Index width = model.settings().width;
+    const Index fitting = bytes / (20 * width * static_cast<Index>(sizeof(Scalar)));
+    return (std::clamp)((std::max)(fitting, 3 * width / 2), Index{32}, Index{384});
+  }
 
   /// Enough parts for several threads, few enough that clearing and adding their gradients costs little beside a small
   /// batch: a power of two, so that threads get equal shares.
   static Index shards_of(Index rows) {
-    const auto micro_batches = static_cast<std::size_t>((rows + rows_of_micro_batch - 1) / rows_of_micro_batch);
-    return (std::clamp)(static_cast<Index>(std::bit_ceil(micro_batches)), Index{2}, most_shards);
+    constexpr Index rows_of_shard = 384;
+    const auto wanted = static_cast<std::size_t>((rows + rows_of_shard - 1) / rows_of_shard);
+    return (std::clamp)(static_cast<Index>(std::bit_ceil(wanted)), Index{2}, most_shards);
   }
 
   static Index tokens_of(const Prompts& prompts) { return Model::Encoding::tokens(prompts.prefix, prompts.points); }
   static Index tokens_of(const TokenBatch& batch) { return batch.length; }
 
   /// Sequences of a micro-batch: a shard's, cut evenly. Depends on shapes only.
-  static Index micro_batch(Index sequences, Index tokens) {
-    const Index parts = (std::max)(Index{1}, (sequences * tokens + rows_of_micro_batch - 1) / rows_of_micro_batch);
+  static Index micro_batch(Index sequences, Index tokens, Index most_rows) {
+    const Index parts = (std::max)(Index{1}, (sequences * tokens + most_rows - 1) / most_rows);
     return (std::max)(Index{1}, (sequences + parts - 1) / parts);
   }
 

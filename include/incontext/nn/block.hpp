@@ -59,16 +59,16 @@ class Block {
   template <class Scalar>
   MatrixView<Scalar> forward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> input,
                              Cache<Scalar>& cache, Workspace<Scalar>& workspace) const {
+    const auto mark = workspace.temporary().mark();
     const auto normed = attention_norm_.forward(weights, shape, input, cache.attention_norm, workspace);
-    const MatrixView<Scalar> middle =
-        attention_.forward_onto(input, weights, shape, normed, cache.attention, workspace);
+    MatrixView<Scalar> output = attention_.forward_onto(input, weights, shape, normed, cache.attention, workspace);
     if constexpr (FeedForward::is_present) {
-      const MatrixView<const Scalar> stream = middle;
-      const auto normed_again = feed_forward_norm_.forward(weights, shape, stream, cache.feed_forward_norm, workspace);
-      return feed_forward_.forward_onto(stream, weights, shape, normed_again, cache.feed_forward, workspace);
-    } else {
-      return middle;
+      const MatrixView<const Scalar> middle = output;
+      const auto normed_again = feed_forward_norm_.forward(weights, shape, middle, cache.feed_forward_norm, workspace);
+      output = feed_forward_.forward_onto(middle, weights, shape, normed_again, cache.feed_forward, workspace);
     }
+    workspace.temporary().release(mark);
+    return output;
   }
 
   template <class Scalar>
@@ -76,18 +76,30 @@ class Block {
                               const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace) const {
     MatrixView<const Scalar> d_middle = d_output;
     if constexpr (FeedForward::is_present) {
-      const MatrixView<const Scalar> d_normed =
-          feed_forward_.backward(weights, shape, d_output, cache.feed_forward, gradients, workspace);
-      d_middle = norm_backward_onto(feed_forward_norm_, d_output, weights, shape, d_normed, cache.feed_forward_norm,
-                                    gradients, workspace);
+      d_middle = backward_part(feed_forward_, feed_forward_norm_, weights, shape, d_output, cache.feed_forward,
+                               cache.feed_forward_norm, gradients, workspace);
     }
-    const MatrixView<const Scalar> d_normed =
-        attention_.backward(weights, shape, d_middle, cache.attention, gradients, workspace);
-    return norm_backward_onto(attention_norm_, d_middle, weights, shape, d_normed, cache.attention_norm, gradients,
-                              workspace);
+    return backward_part(attention_, attention_norm_, weights, shape, d_middle, cache.attention, cache.attention_norm,
+                         gradients, workspace);
   }
 
  private:
+  // The backward of x + layer(norm(x)). What went into the layer was temporary where the norm can make it again.
+  template <class Scalar, class Layer, class LayerCache, class NormCache>
+  static MatrixView<Scalar> backward_part(const Layer& layer, const Norm& norm, const Weights<Scalar>& weights,
+                                          SequenceShape shape, MatrixView<const Scalar> d_output,
+                                          const LayerCache& layer_cache, const NormCache& norm_cache, Scalar* gradients,
+                                          Workspace<Scalar>& workspace) {
+    MatrixView<const Scalar> d_normed;
+    if constexpr (requires { norm.reapply(weights, norm_cache, workspace); }) {
+      const MatrixView<const Scalar> normed = norm.reapply(weights, norm_cache, workspace);
+      d_normed = layer.backward_from(normed, weights, shape, d_output, layer_cache, gradients, workspace);
+    } else {
+      d_normed = layer.backward(weights, shape, d_output, layer_cache, gradients, workspace);
+    }
+    return norm_backward_onto(norm, d_output, weights, shape, d_normed, norm_cache, gradients, workspace);
+  }
+
   Norm attention_norm_;
   Attention attention_;
   Norm feed_forward_norm_;

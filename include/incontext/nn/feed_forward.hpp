@@ -20,8 +20,7 @@ class FeedForward {
   struct Cache {
     Linear::Cache<Scalar> expand;
     Linear::Cache<Scalar> contract;
-    MatrixView<Scalar> after;       // [rows, hidden], the activation's output
-    MatrixView<Scalar> derivative;  // [rows, hidden], its derivative
+    MatrixView<const Scalar> before;  // [rows, hidden], what the activation is applied to
   };
 
   FeedForward() = default;
@@ -49,39 +48,51 @@ class FeedForward {
   MatrixView<Scalar> forward_onto(std::type_identity_t<MatrixView<const Scalar>> addend, WeightsOf<Scalar> weights,
                                   SequenceShape shape, MatrixView<const Scalar> input, Cache<Scalar>& cache,
                                   Workspace<Scalar>& workspace) const {
-    cache.after = workspace.take(shape.rows(), expand_.outputs());
-    // The derivative comes from the same exponential, and takes the place of what the activation was applied to.
-    const auto activate = [&cache](MatrixView<Scalar> before, Index row, Index column, Index rows, Index columns) {
+    Workspace<Scalar>& temporary = workspace.temporary();
+    const auto mark = temporary.mark();
+    const MatrixView<Scalar> after = temporary.take(shape.rows(), expand_.outputs());
+    const auto activate = [&](MatrixView<Scalar> before, Index row, Index column, Index rows, Index columns) {
       for (Index within = row; within < row + rows; ++within) {
-        Scalar* const here = before.row(within) + column;
-        Scalar* const after = cache.after.row(within) + column;
-        for_each_register<Scalar>(columns, [&](const auto& lanes, Index index) {
-          const auto [value, derivative] = value_and_derivative<Activation>(lanes.load(here + index));
-          lanes.store(value, after + index);
-          lanes.store(derivative, here + index);
-        });
+        transform_row(
+            columns, after.row(within) + column, [](const auto& x) { return Activation::value(x); },
+            static_cast<const Scalar*>(before.row(within) + column));
       }
     };
-    cache.derivative = expand_.forward_onto({}, weights, shape, input, cache.expand, workspace, activate);
-    return contract_.forward_onto(addend, weights, shape, MatrixView<const Scalar>(cache.after), cache.contract,
-                                  workspace);
+    cache.before = expand_.forward_onto({}, weights, shape, input, cache.expand, workspace, activate);
+    const MatrixView<Scalar> output =
+        contract_.forward_onto(addend, weights, shape, MatrixView<const Scalar>(after), cache.contract, workspace);
+    temporary.release(mark);
+    return output;
   }
 
   template <class Scalar>
   MatrixView<Scalar> backward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> d_output,
                               const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace) const {
-    const auto differentiate = [&cache](MatrixView<Scalar> d_after, Index row, Index column, Index rows,
-                                        Index columns) {
+    return backward_from(cache.expand.input, weights, shape, d_output, cache, gradients, workspace);
+  }
+
+  /// The same with the input handed in: it need not have been kept. The activation is computed again, together with its
+  /// derivative, on every tile of the gradient that has to be multiplied by it.
+  template <class Scalar>
+  MatrixView<Scalar> backward_from(std::type_identity_t<MatrixView<const Scalar>> input, WeightsOf<Scalar> weights,
+                                   SequenceShape shape, MatrixView<const Scalar> d_output, const Cache<Scalar>& cache,
+                                   Scalar* gradients, Workspace<Scalar>& workspace) const {
+    const MatrixView<Scalar> after = workspace.take(shape.rows(), expand_.outputs());
+    const auto differentiate = [&](MatrixView<Scalar> d_after, Index row, Index column, Index rows, Index columns) {
       for (Index within = row; within < row + rows; ++within) {
+        const Scalar* const x = cache.before.row(within) + column;
         Scalar* const d = d_after.row(within) + column;
-        transform_row(
-            columns, d, [](const auto& left, const auto& right) { return left * right; }, static_cast<const Scalar*>(d),
-            static_cast<const Scalar*>(cache.derivative.row(within) + column));
+        Scalar* const again = after.row(within) + column;
+        for_each_register<Scalar>(columns, [&](const auto& lanes, Index index) {
+          const auto [value, derivative] = value_and_derivative<Activation>(lanes.load(x + index));
+          lanes.store(value, again + index);
+          lanes.store(lanes.load(d + index) * derivative, d + index);
+        });
       }
     };
-    const MatrixView<Scalar> d_before =
-        contract_.backward_then(weights, shape, d_output, cache.contract, gradients, workspace, differentiate);
-    return expand_.backward(weights, shape, MatrixView<const Scalar>(d_before), cache.expand, gradients, workspace);
+    const MatrixView<Scalar> d_before = contract_.backward_from(MatrixView<const Scalar>(after), weights, shape,
+                                                                d_output, gradients, workspace, differentiate);
+    return expand_.backward_from(input, weights, shape, MatrixView<const Scalar>(d_before), gradients, workspace);
   }
 
  private:

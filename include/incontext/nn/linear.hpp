@@ -53,25 +53,26 @@ class Linear {
     return output;
   }
 
-  /// dW += x' dy, db += 1' dy, dx = dy W'.
+  /// dx = dy W', db += 1' dy, dW += x' dy.
   template <class Scalar>
   MatrixView<Scalar> backward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> d_output,
                               const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace) const {
-    return backward_then(weights, shape, d_output, cache, gradients, workspace);
+    return backward_from(cache.input, weights, shape, d_output, gradients, workspace);
   }
 
-  /// The same, with `finish` called on every tile of dx.
+  /// The same with the input handed in: it need not have been kept. `finish` is called on every tile of dx, before the
+  /// input is read, so that it may be computed there.
   template <class Scalar, class... Finish>
-  MatrixView<Scalar> backward_then(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> d_output,
-                                   const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace,
-                                   Finish&&... finish) const {
+  MatrixView<Scalar> backward_from(std::type_identity_t<MatrixView<const Scalar>> input, WeightsOf<Scalar> weights,
+                                   SequenceShape shape, MatrixView<const Scalar> d_output, Scalar* gradients,
+                                   Workspace<Scalar>& workspace, Finish&&... finish) const {
     const MatrixView<Scalar> d_input = workspace.take(shape.rows(), inputs_);
     const auto mark = workspace.mark();
-    add_transposed_product<Scalar>(weights.precision(), cache.input, d_output, matrix_of(gradients, weight_, inputs_),
-                                   workspace);
-    add_column_sums<Scalar>(d_output, vector_of(gradients, bias_));
     const auto packed = weights.packed(weight_, inputs_, Orientation::transposed, workspace);
     multiply<Scalar>(d_output, packed, d_input, {}, workspace, [&](auto... tile) { (finish(d_input, tile...), ...); });
+    add_column_sums<Scalar>(d_output, vector_of(gradients, bias_));
+    add_transposed_product<Scalar>(weights.precision(), input, d_output, matrix_of(gradients, weight_, inputs_),
+                                   workspace);
     workspace.release(mark);
     return d_input;
   }

@@ -27,7 +27,9 @@ template <class Norm, class Scalar>
   }
 }
 
-/// y = gain * (x - mean) / sqrt(variance + epsilon) + bias, row by row. Derivation: docs/derivations/layer_norm.md.
+/// y = gain * (x - mean) / sqrt(variance + epsilon) + bias, row by row. The output is temporary: whoever needs it again
+/// in the backward has it by `reapply`, which costs less than reading it back from memory. Derivation:
+/// docs/derivations/layer_norm.md.
 class LayerNorm {
  public:
   /// As GPT-2.
@@ -56,9 +58,7 @@ class LayerNorm {
     const Index width = gain_.size;
     cache.input = input;
     cache.moments = workspace.take(shape.rows(), 2);
-    const MatrixView<Scalar> output = workspace.take(shape.rows(), width);
-    const Scalar* gain = weights.vector(gain_);
-    const Scalar* bias = weights.vector(bias_);
+    const MatrixView<Scalar> output = workspace.temporary().take(shape.rows(), width);
     const Scalar scale = Scalar(1) / static_cast<Scalar>(static_cast<double>(width));
     for (Index row = 0; row < shape.rows(); ++row) {
       const Scalar* x = input.row(row);
@@ -69,10 +69,18 @@ class LayerNorm {
       const Scalar inverse = Scalar(1) / sqrt(variance + static_cast<Scalar>(epsilon));
       cache.moments(row, 0) = mean;
       cache.moments(row, 1) = inverse;
-      const auto normalise = [mean, inverse](const auto& value, const auto& its_gain, const auto& its_bias) {
-        return (value - mean) * inverse * its_gain + its_bias;
-      };
-      transform_row(width, output.row(row), normalise, x, gain, bias);
+      apply_row(weights, mean, inverse, x, output.row(row));
+    }
+    return output;
+  }
+
+  /// The output of `forward` again, to its bits, from the moments that it kept.
+  template <class Scalar>
+  MatrixView<const Scalar> reapply(WeightsOf<Scalar> weights, const Cache<Scalar>& cache,
+                                   Workspace<Scalar>& workspace) const {
+    const MatrixView<Scalar> output = workspace.take(cache.input.rows, gain_.size);
+    for (Index row = 0; row < output.rows; ++row) {
+      apply_row(weights, cache.moments(row, 0), cache.moments(row, 1), cache.input.row(row), output.row(row));
     }
     return output;
   }
@@ -119,6 +127,14 @@ class LayerNorm {
   }
 
  private:
+  template <class Scalar>
+  void apply_row(const Weights<Scalar>& weights, Scalar mean, Scalar inverse, const Scalar* x, Scalar* output) const {
+    const auto apply = [mean, inverse](const auto& value, const auto& gain, const auto& bias) {
+      return (value - mean) * inverse * gain + bias;
+    };
+    transform_row(gain_.size, output, apply, x, weights.vector(gain_), weights.vector(bias_));
+  }
+
   ParameterId gain_;
   ParameterId bias_;
 };
@@ -127,7 +143,9 @@ class LayerNorm {
 class NoNorm {
  public:
   template <class Scalar>
-  struct Cache {};
+  struct Cache {
+    MatrixView<const Scalar> input;  // [rows, width]
+  };
 
   NoNorm() = default;
   NoNorm(ParameterLayout&, const std::string&, Index) {}
@@ -136,9 +154,14 @@ class NoNorm {
   void initialise(Scalar*) const {}
 
   template <class Scalar>
-  MatrixView<const Scalar> forward(WeightsOf<Scalar>, SequenceShape, MatrixView<const Scalar> input, Cache<Scalar>&,
-                                   Workspace<Scalar>&) const {
+  MatrixView<const Scalar> forward(WeightsOf<Scalar>, SequenceShape, MatrixView<const Scalar> input,
+                                   Cache<Scalar>& cache, Workspace<Scalar>&) const {
+    cache.input = input;
     return input;
+  }
+  template <class Scalar>
+  MatrixView<const Scalar> reapply(WeightsOf<Scalar>, const Cache<Scalar>& cache, Workspace<Scalar>&) const {
+    return cache.input;
   }
   template <class Scalar>
   MatrixView<Scalar> backward(WeightsOf<Scalar>, SequenceShape shape, MatrixView<const Scalar> d_output,

@@ -206,7 +206,8 @@ inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<
 /// C = start + A B with bfloat16 operands. Shapes [m, k] [k, n] -> [m, n].
 template <class Finish = NoFinish>
 inline void multiply(MatrixView<const float> a, const PackedTiles& b, MatrixView<float> c,
-                     const ProductStart<float>& start, Workspace<float>& workspace, Finish&& finish = {}) {
+                     const ProductStart<float>& start, Workspace<float>& shared, Finish&& finish = {}) {
+  Workspace<float>& workspace = shared.temporary();
   const auto mark = workspace.mark();
   const Index size = detail::whole_blocks(a.rows) * detail::whole_blocks(a.columns) / 2;
   const auto take = [&] { return detail::as_pairs(workspace.take(1, size).data, size); };
