@@ -10,6 +10,7 @@
 #include "incontext/simd/precision.hpp"
 
 #include <algorithm>
+#include <array>
 #include <new>
 #include <utility>
 
@@ -159,41 +160,56 @@ struct PackedRows {
   Index stride = 0;
 };
 
-/// C = start + A B on blocks of 32 x 32.
+/// C = start + A B on blocks of 32 x 32: whole ones from where the start lies to where C does, those at the edges
+/// through a buffer.
 template <class Finish>
 inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<float> c,
                           const ProductStart<float>& start, Finish&& finish) {
   const MatrixUnit unit;
   const Index steps = whole_blocks(b.inner) / block_size;
   const Index panel = steps * 2 * tile_pairs;
-  alignas(cache_line_bytes) float sums[block_size * block_size];
+  alignas(cache_line_bytes) float buffer[block_size * block_size] = {};
+  const auto compute = [&](Index row, Index column, const BlockSums& sums) {
+    const Bfloat16Pair* const tiles = b.high + column / block_size * panel;
+    const BlockOperands both_high{a.high + row * a.stride, a.stride, tiles, steps};
+    if (b.low == nullptr) {
+      return unit.compute(std::array{both_high}, sums);
+    }
+    const Bfloat16Pair* const rest = b.low + column / block_size * panel;  // the small products first
+    unit.compute(std::array{BlockOperands{a.high + row * a.stride, a.stride, rest, steps},
+                            BlockOperands{a.low + row * a.stride, a.stride, tiles, steps}, both_high},
+                 sums);
+  };
   for (Index column = 0; column < c.columns; column += block_size) {
-    const Index offset = column / block_size * panel;
     const Index columns = (std::min)(block_size, c.columns - column);
+    const float* const bias = start.bias == nullptr ? nullptr : start.bias + column;
     for (Index row = 0; row < c.rows; row += block_size) {
       const Index rows = (std::min)(block_size, c.rows - row);
-      std::fill(sums, sums + rows * block_size, 0.0F);
-      if (b.low != nullptr) {  // the small products first
-        unit.add_block({a.high + row * a.stride, a.stride, b.low + offset, steps}, rows, sums);
-        unit.add_block({a.low + row * a.stride, a.stride, b.high + offset, steps}, rows, sums);
-      }
-      unit.add_block({a.high + row * a.stride, a.stride, b.high + offset, steps}, rows, sums);
-      for (Index within = 0; within < rows; ++within) {
-        const float* source = sums + within * block_size;
-        float* const target = c.row(row + within) + column;
-        const float* addend = start.addend.data == nullptr ? nullptr : start.addend.row(row + within) + column;
-        const float* bias = start.bias == nullptr ? nullptr : start.bias + column;
-        const auto add = [&](const auto&... terms) {
-          transform_row<float>(
-              columns, target, [](const auto& first, const auto&... more) { return (first + ... + more); }, source,
-              terms...);
-        };
-        if (addend != nullptr && bias != nullptr) {
-          add(addend, bias);
-        } else if (addend != nullptr || bias != nullptr) {
-          add(addend != nullptr ? addend : bias);
-        } else {
-          add();
+      float* const target = c.row(row) + column;
+      const float* const addend = start.addend.data == nullptr ? nullptr : start.addend.row(row) + column;
+      const bool is_whole = rows == block_size && columns == block_size;
+      if (is_whole && (addend == nullptr || bias == nullptr)) {
+        compute(
+            row, column,
+            {rows, addend != nullptr ? addend : bias, addend != nullptr ? start.addend.stride : 0, target, c.stride});
+      } else {
+        for (Index within = 0; within < rows; ++within) {
+          float* const sums = buffer + within * block_size;
+          const float* const its_addend = addend == nullptr ? nullptr : addend + within * start.addend.stride;
+          if (bias != nullptr && its_addend != nullptr) {
+            transform_row<float>(
+                columns, sums, [](const auto& left, const auto& right) { return left + right; }, its_addend, bias);
+          } else if (bias != nullptr || its_addend != nullptr) {
+            std::copy_n(bias != nullptr ? bias : its_addend, columns, sums);
+          } else {
+            std::fill_n(sums, columns, 0.0F);
+          }
+        }
+        compute(row, column,
+                {rows > 16 ? block_size : 16, buffer, block_size, is_whole ? target : buffer,
+                 is_whole ? c.stride : block_size});
+        for (Index within = 0; within < rows && !is_whole; ++within) {
+          std::copy_n(buffer + within * block_size, columns, target + within * c.stride);
         }
       }
       finish(row, column, rows, columns);

@@ -1,7 +1,7 @@
 #pragma once
 /// \file
-/// The smallest piece of a product of bfloat16: a block of 32 x 32 sums, on the matrix unit where the processor has
-/// one.
+/// The smallest piece of a product of bfloat16: a block of up to 32 x 32 sums, on the matrix unit where the processor
+/// has one.
 ///
 /// The unit works on tiles. A tile of A is [16 rows, 16 pairs], a tile of B [16 pairs, 16 columns], a pair being two
 /// neighbours along the inner dimension; one step takes a block of C through 32 of the inner dimension. Within a step
@@ -13,8 +13,9 @@
 #include "incontext/simd/batch.hpp"
 #include "incontext/simd/bfloat16.hpp"
 
-#include <algorithm>
+#include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 
 // Two spellings: that of g++ and newer clang++, and that of clang++ 14.
@@ -41,42 +42,64 @@ struct BlockOperands {
   Index steps = 0;
 };
 
+/// Sums of a block: [rows, 32], read from `start` and written to `target`, which may be the same. A start that is null
+/// stands for zeros, a start stride of zero for one row that all rows start from. `rows` is 16 or 32.
+struct BlockSums {
+  Index rows = block_size;
+  const float* start = nullptr;
+  Index start_stride = 0;
+  float* target = nullptr;
+  Index target_stride = 0;
+};
+
 namespace detail {
 
-/// sums[rows, 32] += A B in the order of the matrix unit, on vectors.
-inline void emulated_block(const BlockOperands& operands, Index rows, float* sums) {
+/// target = start + the sum over the terms of A B, in the order of the matrix unit, on vectors.
+template <std::size_t terms>
+inline void emulated_block(const std::array<BlockOperands, terms>& operands, const BlockSums& sums) {
   constexpr Index lanes = batch_size<float>;
   using Bits = xsimd::batch<std::uint32_t>;
   const auto floats = [](const Bits& bits) { return xsimd::bitwise_cast<Batch<float>>(bits); };
   const auto even_of = [](Bfloat16Pair pair) { return std::bit_cast<float>(pair << 16U); };
   const auto odd_of = [](Bfloat16Pair pair) { return std::bit_cast<float>(pair & 0xFFFF0000U); };
   constexpr Index together = 4;  // rows, so that their sums run side by side
-  for (Index step = 0; step < operands.steps; ++step) {
-    for (Index column = 0; column < block_size; column += lanes) {
-      const Bfloat16Pair* b = operands.b + step * 2 * tile_pairs + column / 16 * tile_pairs + column % 16;
-      for (Index first = 0; first < rows; first += together) {
-        Batch<float> even[together];
-        Batch<float> odd[together];
-        INCONTEXT_UNROLL
-        for (Index row = 0; row < together; ++row) {
-          even[row] = odd[row] = Batch<float>(0.0F);
-        }
-        for (Index pair = 0; pair < pairs_in_row; ++pair) {
-          const Bits bits = Bits::load_unaligned(b + pair * 16);
-          const Batch<float> b_even = floats(bits << 16);
-          const Batch<float> b_odd = floats(bits & Bits(0xFFFF0000U));
+  for (Index column = 0; column < block_size; column += lanes) {
+    for (Index first = 0; first < sums.rows; first += together) {
+      Batch<float> total[together];
+      INCONTEXT_UNROLL
+      for (Index row = 0; row < together; ++row) {
+        total[row] = sums.start == nullptr ? Batch<float>(0.0F)
+                                           : load<float>(sums.start + (first + row) * sums.start_stride + column);
+      }
+      for (const BlockOperands& term : operands) {
+        for (Index step = 0; step < term.steps; ++step) {
+          const Bfloat16Pair* b = term.b + step * 2 * tile_pairs + column / 16 * tile_pairs + column % 16;
+          Batch<float> even[together];
+          Batch<float> odd[together];
           INCONTEXT_UNROLL
           for (Index row = 0; row < together; ++row) {
-            const Bfloat16Pair a =
-                operands.a[(std::min)(first + row, rows - 1) * operands.a_stride + step * pairs_in_row + pair];
-            even[row] = fused_multiply_add(Batch<float>(even_of(a)), b_even, even[row]);
-            odd[row] = fused_multiply_add(Batch<float>(odd_of(a)), b_odd, odd[row]);
+            even[row] = odd[row] = Batch<float>(0.0F);
+          }
+          for (Index pair = 0; pair < pairs_in_row; ++pair) {
+            const Bits bits = Bits::load_unaligned(b + pair * 16);
+            const Batch<float> b_even = floats(bits << 16);
+            const Batch<float> b_odd = floats(bits & Bits(0xFFFF0000U));
+            INCONTEXT_UNROLL
+            for (Index row = 0; row < together; ++row) {
+              const Bfloat16Pair a = term.a[(first + row) * term.a_stride + step * pairs_in_row + pair];
+              even[row] = fused_multiply_add(Batch<float>(even_of(a)), b_even, even[row]);
+              odd[row] = fused_multiply_add(Batch<float>(odd_of(a)), b_odd, odd[row]);
+            }
+          }
+          INCONTEXT_UNROLL
+          for (Index row = 0; row < together; ++row) {
+            total[row] += even[row] + odd[row];
           }
         }
-        for (Index row = first; row < (std::min)(first + together, rows); ++row) {
-          float* const target = sums + row * block_size + column;
-          store<float>(load<float>(target) + (even[row - first] + odd[row - first]), target);
-        }
+      }
+      INCONTEXT_UNROLL
+      for (Index row = 0; row < together; ++row) {
+        store<float>(total[row], sums.target + (first + row) * sums.target_stride + column);
       }
     }
   }
@@ -102,41 +125,46 @@ inline constexpr TileConfiguration tile_configuration{};
 /// Linux gives a process the tiles' state on demand (arch_prctl, ARCH_REQ_XCOMP_PERM, feature 18).
 inline bool ask_for_tiles() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 
-/// sums[32, 32] += A B on the matrix unit; with `rows` <= 16 only the upper half.
-inline void matrix_unit_block(const BlockOperands& operands, Index rows, float* sums) {
-  constexpr std::size_t row_bytes = block_size * sizeof(float);
-  const auto a_bytes = static_cast<std::size_t>(operands.a_stride) * sizeof(Bfloat16Pair);
-  const Bfloat16Pair* a = operands.a;
-  const Bfloat16Pair* b = operands.b;
-  _tile_loadd(0, sums, row_bytes);
-  _tile_loadd(1, sums + 16, row_bytes);
-  if (rows <= 16) {
-    for (Index step = 0; step < operands.steps; ++step, a += pairs_in_row, b += 2 * tile_pairs) {
-      _tile_loadd(4, a, a_bytes);
-      _tile_loadd(6, b, 64);
-      _tile_loadd(7, b + tile_pairs, 64);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_dpbf16ps(1, 4, 7);
-    }
+/// The same on the matrix unit: four tiles of sums, two of A, two of B.
+template <std::size_t terms>
+inline void matrix_unit_block(const std::array<BlockOperands, terms>& operands, const BlockSums& sums) {
+  const auto bytes = [](Index floats) { return static_cast<std::size_t>(floats) * sizeof(float); };
+  const bool is_whole = sums.rows > 16;
+  if (sums.start == nullptr) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
   } else {
-    const Bfloat16Pair* lower = a + 16 * operands.a_stride;
-    _tile_loadd(2, sums + 16 * block_size, row_bytes);
-    _tile_loadd(3, sums + 16 * block_size + 16, row_bytes);
-    for (Index step = 0; step < operands.steps; ++step, a += pairs_in_row, lower += pairs_in_row, b += 2 * tile_pairs) {
-      _tile_loadd(4, a, a_bytes);
+    _tile_loadd(0, sums.start, bytes(sums.start_stride));
+    _tile_loadd(1, sums.start + 16, bytes(sums.start_stride));
+    if (is_whole) {
+      _tile_loadd(2, sums.start + 16 * sums.start_stride, bytes(sums.start_stride));
+      _tile_loadd(3, sums.start + 16 * sums.start_stride + 16, bytes(sums.start_stride));
+    }
+  }
+  for (const BlockOperands& term : operands) {
+    const Bfloat16Pair* a = term.a;
+    const Bfloat16Pair* b = term.b;
+    for (Index step = 0; step < term.steps; ++step, a += pairs_in_row, b += 2 * tile_pairs) {
+      _tile_loadd(4, a, bytes(term.a_stride));
       _tile_loadd(6, b, 64);
       _tile_loadd(7, b + tile_pairs, 64);
       _tile_dpbf16ps(0, 4, 6);
       _tile_dpbf16ps(1, 4, 7);
-      _tile_loadd(5, lower, a_bytes);
-      _tile_dpbf16ps(2, 5, 6);
-      _tile_dpbf16ps(3, 5, 7);
+      if (is_whole) {
+        _tile_loadd(5, a + 16 * term.a_stride, bytes(term.a_stride));
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+      }
     }
-    _tile_stored(2, sums + 16 * block_size, row_bytes);
-    _tile_stored(3, sums + 16 * block_size + 16, row_bytes);
   }
-  _tile_stored(0, sums, row_bytes);
-  _tile_stored(1, sums + 16, row_bytes);
+  _tile_stored(0, sums.target, bytes(sums.target_stride));
+  _tile_stored(1, sums.target + 16, bytes(sums.target_stride));
+  if (is_whole) {
+    _tile_stored(2, sums.target + 16 * sums.target_stride, bytes(sums.target_stride));
+    _tile_stored(3, sums.target + 16 * sums.target_stride + 16, bytes(sums.target_stride));
+  }
 }
 
 }  // namespace detail
@@ -173,14 +201,15 @@ class MatrixUnit {
 #endif
   }
 
-  /// sums[32, 32] += A B for the first `rows` rows; what the others hold afterwards is of no meaning.
-  void add_block(const BlockOperands& operands, Index rows, float* sums) const {
+  /// target = start + the sum over the terms of A B, term by term.
+  template <std::size_t terms>
+  void compute(const std::array<BlockOperands, terms>& operands, const BlockSums& sums) const {
 #if defined(INCONTEXT_HAS_AMX)
     if (is_present()) {
-      return detail::matrix_unit_block(operands, rows, sums);
+      return detail::matrix_unit_block(operands, sums);
     }
 #endif
-    detail::emulated_block(operands, rows, sums);
+    detail::emulated_block(operands, sums);
   }
 };
 
