@@ -1,11 +1,9 @@
 // The whole training step: sampling, forward, backward, Adam. Batch 64, interleaved tokens, the mean of real time.
-//   train_step/<size>/fp32/threads:<n>, with tokens a second beside it.
+//   train_step/<size>/<precision>/threads:<n>, with tokens a second, parameters and scratch memory beside it.
 
 #include <incontext/incontext.hpp>
 
 #include <benchmark/benchmark.h>
-
-#include <string>
 
 namespace {
 
@@ -16,8 +14,9 @@ struct Size {
   TransformerSettings model;
 };
 
-void train_step(benchmark::State& state, const Size& size, Index threads) {
+void train_step(benchmark::State& state, Size size, Precision precision, Index threads) {
   const Key root{0};
+  size.model.precision = precision;
   const LinearRegression task{{.dimension = size.model.dimension, .points = size.model.points, .noise = 1.0}};
   Transformer<float> model{size.model, root.fold("initialisation")};
   Trainer trainer(model, chain(clip_norm(1.0), adam(), rate(1e-4)));
@@ -31,6 +30,7 @@ void train_step(benchmark::State& state, const Size& size, Index threads) {
   const Index tokens = InterleavedTokens::tokens(0, size.model.points);
   state.counters["tokens"] =
       benchmark::Counter(static_cast<double>(step * batch * tokens), benchmark::Counter::kIsRate);
+  state.counters["parameters"] = static_cast<double>(model.parameters().layout().parameter_count());
   state.counters["workspace_bytes"] = static_cast<double>(trainer.gradient().workspace_bytes());
 }
 
@@ -45,12 +45,14 @@ int main(int count, char** arguments) {
       {"standard", {.dimension = 20, .points = 41, .layers = 12, .heads = 8, .width = 256}},
   };
   for (const Size& size : sizes) {
-    for (const Index threads : {1, 2}) {
-      benchmark::RegisterBenchmark(
-          (std::string("train_step/") + size.name + "/fp32/threads:" + std::to_string(threads)).c_str(),
-          [size, threads](benchmark::State& state) { train_step(state, size, threads); })
-          ->Unit(benchmark::kMillisecond)
-          ->UseRealTime();
+    for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+      for (const Index threads : {1, 2}) {
+        benchmark::RegisterBenchmark(
+            text("train_step/", size.name, "/", name_of(precision), "/threads:", threads).c_str(),
+            [size, precision, threads](benchmark::State& state) { train_step(state, size, precision, threads); })
+            ->Unit(benchmark::kMillisecond)
+            ->UseRealTime();
+      }
     }
   }
   benchmark::Initialize(&count, arguments);

@@ -34,6 +34,7 @@ struct Settings {
   Index layers = 3;
   Index heads = 2;
   double initial_scale = 0.1;
+  std::string precision = "fp32";  ///< of the matrix products
   // Pretraining.
   Index steps = 9000;
   Index pure_steps = 3500;  ///< for the models of one distribution
@@ -68,7 +69,8 @@ struct Settings {
             .layers = layers,
             .heads = heads,
             .width = width,
-            .initial_scale = initial_scale};
+            .initial_scale = initial_scale,
+            .precision = incontext::precision_named(precision)};
   }
 };
 
@@ -132,6 +134,8 @@ inline void check(const Settings& settings) {
   require(settings.width % settings.heads == 0, "--width is ", settings.width, ", expected a multiple of --heads, ",
           settings.heads);
   positive("--initial-scale", settings.initial_scale);
+  require(settings.precision == "fp32" || settings.precision == "bf16" || settings.precision == "bf16x3",
+          "--precision is '", settings.precision, "', expected fp32, bf16 or bf16x3");
   at_least("--steps", settings.steps, 1);
   at_least("--pure-steps", settings.pure_steps, 1);
   at_least("--batch", settings.batch, 1);
@@ -217,6 +221,7 @@ inline Settings parse(int count, char** arguments) {
   app.add_option("--layers", settings.layers, "blocks")->group(model);
   app.add_option("--heads", settings.heads, "attention heads of a block")->group(model);
   app.add_option("--initial-scale", settings.initial_scale, "standard deviation of the initial weights")->group(model);
+  app.add_option("--precision", settings.precision, "of the matrix products: fp32, bf16 or bf16x3")->group(model);
   app.add_option("--steps", settings.steps, "pretraining steps on the mixture")->group(training);
   app.add_option("--pure-steps", settings.pure_steps, "pretraining steps of the pure models")->group(training);
   app.add_option("--batch", settings.batch, "prompts a step")->group(training);

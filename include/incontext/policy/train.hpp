@@ -52,7 +52,7 @@ void hold(const std::vector<ParameterEntry>& entries, ParameterBuffer<Scalar>& b
 inline std::string describe(const TransformerSettings& settings) {
   return text("dimension ", settings.dimension, ", layers ", settings.layers, ", heads ", settings.heads, ", width ",
               settings.width, ", hidden ", settings.hidden, ", vocabulary ", settings.vocabulary, ", positions ",
-              settings.positions, ", outputs ", settings.outputs);
+              settings.positions, ", outputs ", settings.outputs, ", precision ", name_of(settings.precision));
 }
 
 inline std::string describe(const Curriculum& curriculum) {

@@ -1,0 +1,250 @@
+// Every kernel of a training step, one thread, at the sizes of train_step.cpp:
+//   product/<ours|eigen>/<precision>/<rows>x<inner>x<columns>, gradient_product/... for A'B, and the rows between them.
+// Beside the time: floating-point operations or bytes a second, and their share of what the processor can do, measured
+// just before: fused multiply-adds on registers, and reading from the first-level cache.
+
+#include <incontext/core/key.hpp>
+#include <incontext/nn/activation.hpp>
+#include <incontext/nn/attention.hpp>
+#include <incontext/nn/norm.hpp>
+#include <incontext/optim/adam.hpp>
+#include <incontext/simd/packed_operand.hpp>
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+namespace {
+
+using namespace incontext;
+
+AlignedVector<float> normals(Index count, Index number) {
+  AlignedVector<float> values(static_cast<std::size_t>(count));
+  Stream(Key(0).fold(number)).fill_normal(values.begin(), values.end());
+  return values;
+}
+
+// Fused multiply-adds a second, best of several tries: sums enough to keep two units of latency four busy.
+double measured_peak() {
+  constexpr int sums = 12;
+  constexpr Index rounds = 20'000;
+  double best = 0.0;
+  for (int attempt = 0; attempt < 50; ++attempt) {
+    Register<float> sum[sums];
+    for (int index = 0; index < sums; ++index) {
+      sum[index] = Register<float>(static_cast<float>(index));
+    }
+    const Register<float> factor(0.5F);
+    const auto start = std::chrono::steady_clock::now();
+    for (Index round = 0; round < rounds; ++round) {
+      INCONTEXT_UNROLL
+      for (int index = 0; index < sums; ++index) {
+        sum[index] = fused_multiply_add(sum[index], factor, factor);
+      }
+    }
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    for (Register<float>& value : sum) {
+      benchmark::DoNotOptimize(value);
+    }
+    best = (std::max)(best, 2.0 * sums * static_cast<double>(rounds * batch_size<float>) / seconds.count());
+  }
+  return best;
+}
+
+void report(benchmark::State& state, double operations) {
+  static const double peak = measured_peak();
+  const double done = operations * static_cast<double>(state.iterations());
+  state.counters["flops"] = benchmark::Counter(done, benchmark::Counter::kIsRate);
+  state.counters["share_of_fma_peak"] = benchmark::Counter(done / peak, benchmark::Counter::kIsRate);
+}
+
+void report_bytes(benchmark::State& state, double bytes) {
+  state.counters["bytes"] =
+      benchmark::Counter(bytes * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+}
+
+struct Shape {
+  Index rows, inner, columns;
+};
+
+void product(benchmark::State& state, Shape shape, Precision precision) {
+  const AlignedVector<float> left = normals(shape.rows * shape.inner, 0);
+  const AlignedVector<float> right = normals(shape.inner * shape.columns, 1);
+  AlignedVector<float> result(static_cast<std::size_t>(shape.rows * shape.columns));
+  AlignedVector<float> memory(
+      static_cast<std::size_t>(PackedOperand<float>::size(precision, shape.inner, shape.columns)));
+  const auto packed = pack_operand<float>(precision, {right.data(), shape.inner, shape.columns}, memory.data());
+  Workspace<float> workspace;
+  for (auto _ : state) {
+    multiply<float>({left.data(), shape.rows, shape.inner}, packed, {result.data(), shape.rows, shape.columns}, {},
+                    workspace);
+    benchmark::DoNotOptimize(result.data());
+    benchmark::ClobberMemory();
+  }
+  report(state, 2.0 * static_cast<double>(shape.rows * shape.inner * shape.columns));
+}
+
+void gradient_product(benchmark::State& state, Shape shape, Precision precision) {
+  const AlignedVector<float> left = normals(shape.rows * shape.inner, 0);
+  const AlignedVector<float> right = normals(shape.rows * shape.columns, 1);
+  AlignedVector<float> result(static_cast<std::size_t>(shape.inner * shape.columns));
+  Workspace<float> workspace;
+  for (auto _ : state) {
+    add_transposed_product<float>(precision, {left.data(), shape.rows, shape.inner},
+                                  {right.data(), shape.rows, shape.columns},
+                                  {result.data(), shape.inner, shape.columns}, workspace);
+    benchmark::DoNotOptimize(result.data());
+    benchmark::ClobberMemory();
+  }
+  report(state, 2.0 * static_cast<double>(shape.rows * shape.inner * shape.columns));
+}
+
+void eigen_product(benchmark::State& state, Shape shape) {
+  using Matrix = RowMatrix<float>;
+  const AlignedVector<float> left = normals(shape.rows * shape.inner, 0);
+  const AlignedVector<float> right = normals(shape.inner * shape.columns, 1);
+  AlignedVector<float> result(static_cast<std::size_t>(shape.rows * shape.columns));
+  const Eigen::Map<const Matrix> a(left.data(), shape.rows, shape.inner);
+  const Eigen::Map<const Matrix> b(right.data(), shape.inner, shape.columns);
+  Eigen::Map<Matrix> c(result.data(), shape.rows, shape.columns);
+  for (auto _ : state) {
+    c.noalias() = a * b;
+    benchmark::DoNotOptimize(result.data());
+    benchmark::ClobberMemory();
+  }
+  report(state, 2.0 * static_cast<double>(shape.rows * shape.inner * shape.columns));
+}
+
+// Attention alone, all heads of two sequences, forward and backward, with its two affine layers.
+void attention(benchmark::State& state, Index width, Index heads, Precision precision) {
+  ParameterLayout layout;
+  const Attention<SoftmaxKernel, CausalMask> layer(layout, "attention", width, heads);
+  const AlignedVector<float> parameters = normals(layout.size(), 0);
+  AlignedVector<float> gradients(static_cast<std::size_t>(layout.size()));
+  const SequenceShape shape{2, 81};
+  const AlignedVector<float> input = normals(shape.rows() * width, 1);
+  Workspace<float> workspace;
+  Attention<SoftmaxKernel, CausalMask>::Cache<float> cache;
+  const Weights<float> weights(parameters.data(), precision);
+  for (auto _ : state) {
+    workspace.reset();
+    const MatrixView<const float> output =
+        layer.forward(weights, shape, MatrixView<const float>(input.data(), shape.rows(), width), cache, workspace);
+    benchmark::DoNotOptimize(layer.backward(weights, shape, output, cache, gradients.data(), workspace).data);
+    benchmark::ClobberMemory();
+  }
+  const auto tokens = static_cast<double>(shape.tokens);
+  report(state, static_cast<double>(shape.sequences * width) *
+                    (24.0 * tokens * static_cast<double>(width) + 6.0 * tokens * (tokens + 1.0)));
+}
+
+void layer_norm(benchmark::State& state) {
+  const Index width = state.range(0);
+  ParameterLayout layout;
+  const LayerNorm layer(layout, "norm", width);
+  const AlignedVector<float> parameters = normals(layout.size(), 0);
+  AlignedVector<float> gradients(static_cast<std::size_t>(layout.size()));
+  const SequenceShape shape{2, 81};
+  const AlignedVector<float> input = normals(shape.rows() * width, 1);
+  Workspace<float> workspace;
+  LayerNorm::Cache<float> cache;
+  for (auto _ : state) {
+    workspace.reset();
+    const MatrixView<const float> output = layer.forward(
+        parameters.data(), shape, MatrixView<const float>(input.data(), shape.rows(), width), cache, workspace);
+    benchmark::DoNotOptimize(layer.backward(parameters.data(), shape, output, cache, gradients.data(), workspace).data);
+    benchmark::ClobberMemory();
+  }
+  report_bytes(state, 5.0 * sizeof(float) * static_cast<double>(shape.rows() * width));
+}
+
+template <class Kernel>
+void over_a_row(benchmark::State& state, Index length, double streams, Kernel&& kernel) {
+  const AlignedVector<float> input = normals(length, 0);
+  AlignedVector<float> output = input;
+  for (auto _ : state) {
+    kernel(length, input.data(), output.data());
+    benchmark::DoNotOptimize(output.data());
+    benchmark::ClobberMemory();
+  }
+  report_bytes(state, streams * sizeof(float) * static_cast<double>(length));
+}
+
+void gelu(benchmark::State& state) {
+  over_a_row(state, 4096, 2.0, [](Index length, const float* input, float* output) {
+    transform_row(
+        length, output, [](const auto& x) { return Gelu::value(x); }, input);
+  });
+}
+
+void gelu_and_derivative(benchmark::State& state) {
+  over_a_row(state, 4096, 2.0, [](Index length, const float* input, float* output) {
+    for_each_register<float>(length, [&](const auto& lanes, Index index) {
+      const auto [value, derivative] = Gelu::value_and_derivative(lanes.load(input + index));
+      lanes.store(value * derivative, output + index);
+    });
+  });
+}
+
+void softmax(benchmark::State& state) {
+  over_a_row(state, 96, 2.0, [](Index length, const float* input, float* output) {
+    std::copy_n(input, length, output);
+    softmax_row(0.125F, Index{81}, length, output);
+  });
+}
+
+void adam_update(benchmark::State& state) {
+  auto layout = std::make_shared<ParameterLayout>();
+  layout->declare("all", {state.range(0)});
+  const std::shared_ptr<const ParameterLayout> shared = layout;
+  const ParameterBuffer<float> parameters(shared);
+  ParameterBuffer<float> updates(shared);
+  const Adam optimiser = adam();
+  auto moments = optimiser.init<float>(shared);
+  Index step = 0;
+  for (auto _ : state) {
+    optimiser.update(updates, parameters, step++, moments);
+    benchmark::DoNotOptimize(updates.data());
+    benchmark::ClobberMemory();
+  }
+  report_bytes(state, 6.0 * sizeof(float) * static_cast<double>(state.range(0)));
+}
+
+BENCHMARK(layer_norm)->Arg(64)->Arg(256);
+BENCHMARK(gelu);
+BENCHMARK(gelu_and_derivative);
+BENCHMARK(softmax);
+BENCHMARK(adam_update)->Arg(150'000)->Arg(9'500'000);
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const Shape shapes[] = {{320, 32, 96},   {324, 64, 192},   {324, 64, 256},  {324, 256, 64},
+                          {162, 128, 512}, {324, 256, 1024}, {324, 1024, 256}};
+  for (const Shape& shape : shapes) {
+    const std::string size = text(shape.rows, "x", shape.inner, "x", shape.columns);
+    for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+      const std::string name = text(name_of(precision), "/", size);
+      benchmark::RegisterBenchmark(("product/ours/" + name).c_str(),
+                                   [=](benchmark::State& state) { product(state, shape, precision); });
+      benchmark::RegisterBenchmark(("gradient_product/ours/" + name).c_str(),
+                                   [=](benchmark::State& state) { gradient_product(state, shape, precision); });
+    }
+    benchmark::RegisterBenchmark(("product/eigen/fp32/" + size).c_str(),
+                                 [=](benchmark::State& state) { eigen_product(state, shape); });
+  }
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    benchmark::RegisterBenchmark(text("attention/64x2/", name_of(precision)).c_str(),
+                                 [=](benchmark::State& state) { attention(state, 64, 2, precision); });
+    benchmark::RegisterBenchmark(text("attention/256x8/", name_of(precision)).c_str(),
+                                 [=](benchmark::State& state) { attention(state, 256, 8, precision); });
+  }
+  benchmark::Initialize(&count, arguments);
+  if (benchmark::ReportUnrecognizedArguments(count, arguments)) {
+    return 1;
+  }
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+}
