@@ -93,7 +93,9 @@ TEST_CASE_TEMPLATE("law 9: the backward of a feed-forward part agrees with the c
 TEST_CASE_TEMPLATE("a feed-forward part onto an addend is their sum, up to the rounding of the sums", Scalar, float,
                    double) {
   for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
-    for (const auto& [width, hidden] : {std::pair<Index, Index>{1, 1}, {3, 5}, {33, 70}}) {
+    for (const auto& sizes : {std::pair<Index, Index>{1, 1}, {3, 5}, {33, 70}}) {
+      const Index width = sizes.first;
+      const Index hidden = sizes.second;
       CAPTURE(name_of(precision));
       CAPTURE(hidden);
       ParameterLayout layout;
