@@ -37,7 +37,7 @@ const std::vector<Precision> low_precisions = {Precision::bf16, Precision::bf16x
 class Tiles {
  public:
   Tiles(Precision precision, MatrixView<const float> b)
-      : memory_(static_cast<std::size_t>(PackedTiles::size(precision, b.rows, b.columns))),
+      : memory_(static_cast<std::size_t>(PackedTiles::size(precision, b.rows, b.columns)) + 1),  // never null
         tiles_(pack_tiles(precision, b, memory_.data())) {}
   [[nodiscard]] const PackedTiles& operator*() const { return tiles_; }
 
