@@ -209,3 +209,34 @@ TEST_CASE("a reference runs the executor it refers to, copies included") {
   copy.run(1, [](Index) {});
   CHECK(counting.rounds == 2);
 }
+
+TEST_CASE("an executor that says how many threads it has is believed, another counts as one") {
+  SerialExecutor serial;
+  CHECK(serial.workers() == 1);
+  CHECK(ExecutorReference(serial).workers() == 1);
+  CHECK(ExecutorReference().workers() == 1);
+  for (const Index threads : {1, 2, 5}) {
+    ThreadExecutor pool(threads);
+    CHECK(pool.workers() == threads);
+    const ExecutorReference reference(pool);
+    const ExecutorReference copy = reference;
+    CHECK(reference.workers() == threads);
+    CHECK(copy.workers() == threads);
+  }
+  BackwardsExecutor backwards;
+  CHECK(ExecutorReference(backwards).workers() == 1);
+  struct ManyWorkers : BackwardsExecutor {
+    Index number = 7;
+    [[nodiscard]] Index workers() const { return number; }
+  };
+  ManyWorkers many;
+  const ExecutorReference reference(many);
+  CHECK(reference.workers() == 7);
+  many.number = 3;
+  CHECK(reference.workers() == 3);  // asked anew, not remembered
+#if defined(_OPENMP)
+  incontext::OpenMpExecutor openmp;
+  CHECK(openmp.workers() == omp_get_max_threads());
+  CHECK(ExecutorReference(openmp).workers() == omp_get_max_threads());
+#endif
+}

@@ -158,3 +158,81 @@ TEST_CASE("bytes grow by what is taken and a fresh workspace holds none") {
   workspace.reset();
   CHECK(workspace.bytes() == bytes);
 }
+
+TEST_CASE_TEMPLATE("temporary memory lies beside the rest: neither overlaps, and releasing one leaves the other",
+                   Scalar, float, double) {
+  Workspace<Scalar> workspace;
+  Workspace<Scalar>& temporary = workspace.temporary();
+  CHECK(&workspace.temporary() == &temporary);
+  const auto mark = temporary.mark();
+  const MatrixView<Scalar> kept = workspace.take(30, 40);
+  const MatrixView<Scalar> fleeting = temporary.take(30, 40);
+  CHECK(on_cache_line(fleeting.data));
+  std::fill(kept.data, kept.data + 1200, Scalar(1));
+  std::fill(fleeting.data, fleeting.data + 1200, Scalar(2));
+  CHECK(std::all_of(kept.data, kept.data + 1200, [](Scalar value) { return value == Scalar(1); }));
+  temporary.release(mark);
+  CHECK(temporary.take(30, 40).data == fleeting.data);
+  const MatrixView<Scalar> next = workspace.take(30, 40);
+  CHECK(next.data != kept.data);
+  std::fill(next.data, next.data + 1200, Scalar(3));
+  CHECK(std::all_of(fleeting.data, fleeting.data + 1200, [](Scalar value) { return value == Scalar(2); }));
+  // A mark of the workspace says nothing about its temporary memory.
+  workspace.release(Workspace<Scalar>().mark());
+  CHECK(workspace.take(30, 40).data == kept.data);
+  CHECK(temporary.take(30, 40).data != fleeting.data);
+}
+
+TEST_CASE("resetting takes temporary views back too, and keeps their memory") {
+  Workspace<float> workspace;
+  std::vector<float*> first;
+  const auto pass = [&](auto&& see) {
+    workspace.reset();
+    for (const auto& [rows, columns] : shapes) {
+      see(workspace.temporary().take(rows, columns).data);
+      see(workspace.take(columns, rows).data);
+    }
+  };
+  pass([&](float* data) { first.push_back(data); });
+  const Index bytes = workspace.bytes();
+  CHECK(bytes > workspace.temporary().bytes());
+  CHECK(workspace.temporary().bytes() > 0);
+  std::size_t index = 0;
+  bool same = true;
+  CHECK(incontext_test::allocations_of([&] { pass([&](float* data) { same = same && data == first[index++]; }); }) ==
+        0);
+  CHECK(same);
+  CHECK(workspace.bytes() == bytes);
+}
+
+TEST_CASE("a copy of a workspace has as much memory of its own, temporary memory too, in the same state") {
+  Workspace<float> workspace;
+  const MatrixView<float> kept = workspace.take(200, 300);
+  const MatrixView<float> fleeting = workspace.temporary().take(300, 400);
+  std::fill(kept.data, kept.data + 60'000, 1.0F);
+  std::fill(fleeting.data, fleeting.data + 120'000, 2.0F);
+  Workspace<float> copy = workspace;
+  Workspace<float> assigned;
+  static_cast<void>(assigned.temporary().take(1, 1));
+  assigned = workspace;
+  for (Workspace<float>* const other : {&copy, &assigned}) {
+    CHECK(other->bytes() == workspace.bytes());
+    CHECK(&other->temporary() != &workspace.temporary());
+    CHECK(other->mark().chunk == workspace.mark().chunk);
+    CHECK(other->mark().used == workspace.mark().used);
+    CHECK(other->temporary().mark().used == workspace.temporary().mark().used);
+    // The memory is warm: the same pass allocates nothing, and writes over nothing of the first workspace.
+    bool is_own = false;
+    CHECK(incontext_test::allocations_of([&] {
+            other->reset();
+            is_own = other->take_zeros(200, 300).data != kept.data &&
+                     other->temporary().take_zeros(300, 400).data != fleeting.data;
+          }) == 0);
+    CHECK(is_own);
+  }
+  CHECK(std::all_of(kept.data, kept.data + 60'000, [](float value) { return value == 1.0F; }));
+  CHECK(std::all_of(fleeting.data, fleeting.data + 120'000, [](float value) { return value == 2.0F; }));
+  assigned = Workspace<float>();
+  CHECK(assigned.bytes() == 0);
+  CHECK(workspace.bytes() > 0);
+}

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <complex>
 #include <limits>
 #include <vector>
 
@@ -19,6 +20,18 @@ long double gelu(long double x) {
   const long double root = std::sqrt(2.0L / 3.14159265358979323846264338327950288L);
   return 0.5L * x * (1.0L + std::tanh(root * (x + 0.044715L * x * x * x)));
 }
+
+// An activation as a user would write it, without `value_and_derivative`.
+struct Cube {
+  template <class Value>
+  static Value value(const Value& x) {
+    return x * x * x;
+  }
+  template <class Value>
+  static Value derivative(const Value& x) {
+    return incontext::constant<Value>(3) * x * x;
+  }
+};
 
 template <class Scalar>
 std::vector<Scalar> grid() {
@@ -69,4 +82,43 @@ TEST_CASE_TEMPLATE("GELU and its derivative saturate without overflow", Scalar, 
       5, derivative.data(), [](const auto& at) { return Gelu::derivative(at); }, x.data());
   CHECK(value == std::vector<Scalar>{0, 50, 0, Scalar(1e5), 0});
   CHECK(derivative == std::vector<Scalar>{Scalar(0.5), 1, 0, 1, 0});
+}
+
+TEST_CASE_TEMPLATE("value and derivative together are those apart, on scalars and on vectors", Scalar, float, double) {
+  const auto check = [](auto activation) {
+    using Activation = decltype(activation);
+    const std::vector<Scalar> x = grid<Scalar>();
+    const auto count = static_cast<Index>(x.size());
+    std::vector<Scalar> value(x.size());
+    std::vector<Scalar> derivative(x.size());
+    std::vector<Scalar> value_of_both(x.size());
+    std::vector<Scalar> derivative_of_both(x.size());
+    transform_row(
+        count, value.data(), [](const auto& at) { return Activation::value(at); }, x.data());
+    transform_row(
+        count, derivative.data(), [](const auto& at) { return Activation::derivative(at); }, x.data());
+    incontext::for_each_register<Scalar>(count, [&](const auto& lanes, Index index) {
+      const auto both = incontext::value_and_derivative<Activation>(lanes.load(x.data() + index));
+      lanes.store(both.first, value_of_both.data() + index);
+      lanes.store(both.second, derivative_of_both.data() + index);
+    });
+    CHECK(value_of_both == value);
+    CHECK(derivative_of_both == derivative);
+    for (const Scalar at : x) {
+      const auto both = incontext::value_and_derivative<Activation>(at);
+      CHECK(both.first == Activation::value(at));
+      CHECK(both.second == Activation::derivative(at));
+    }
+  };
+  check(Gelu{});
+  check(Cube{});
+}
+
+TEST_CASE("an activation without `value_and_derivative` is asked for one and the other") {
+  const auto both = incontext::value_and_derivative<Cube>(2.0);
+  CHECK(both.first == 8.0);
+  CHECK(both.second == 12.0);
+  const auto complex = incontext::value_and_derivative<Cube>(std::complex<double>(0.0, 1.0));
+  CHECK(complex.first == std::complex<double>(0.0, -1.0));
+  CHECK(complex.second == std::complex<double>(-3.0, 0.0));
 }

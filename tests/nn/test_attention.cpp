@@ -1,12 +1,14 @@
 #include "incontext/nn/attention.hpp"
 
 #include "nn/complex_step.hpp"
+#include "nn/onto.hpp"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 using incontext::AlignedVector;
@@ -19,6 +21,7 @@ using incontext::Key;
 using incontext::LinearKernel;
 using incontext::MatrixView;
 using incontext::ParameterLayout;
+using incontext::Precision;
 using incontext::SequenceShape;
 using incontext::SoftmaxKernel;
 using incontext::Workspace;
@@ -212,4 +215,35 @@ TEST_CASE_TEMPLATE("law 9: the backward of attention agrees with the complex-ste
   ParameterLayout layout;
   const Layer layer(layout, "attn", 4, 2);
   CHECK(worst_error(layer_gradients(layer, layout, {1, 19}, 4, Key{4})) < gradient_tolerance);
+}
+
+TEST_CASE_TEMPLATE("attention onto an addend is their sum, up to the rounding of the sums", Layer, SoftmaxCausal,
+                   LinearContext) {
+  const auto check = [](auto scalar, Precision precision, Index width, Index heads) {
+    using Scalar = decltype(scalar);
+    CAPTURE(name_of(precision));
+    CAPTURE(width);
+    ParameterLayout layout;
+    const Layer layer(layout, "attn", width, heads);
+    const auto mixed = [](const auto& cache) { return incontext_tests::content(cache.projection.input); };
+    CHECK(incontext_tests::worst_of_forward_onto<Scalar>(layer, layout, "attn.c_proj.weight", "attn.c_proj.bias",
+                                                         precision, {5, 7}, width, width, mixed) <= 1.0);
+  };
+  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+    for (const auto& sizes : {std::pair<Index, Index>{1, 1}, {6, 2}, {33, 3}}) {
+      check(float{}, precision, sizes.first, sizes.second);
+      check(double{}, precision, sizes.first, sizes.second);
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("attention goes backward from an input handed in as from the one that it kept", Layer, SoftmaxCausal,
+                   SoftmaxFull, LinearContext) {
+  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+    ParameterLayout layout;
+    const Layer layer(layout, "attn", 33, 3);
+    const auto input_of = [](auto& cache) -> auto& { return cache.joint.input; };
+    CHECK(incontext_tests::backward_from_is_backward<float>(layer, layout, precision, {5, 7}, 33, input_of));
+    CHECK(incontext_tests::backward_from_is_backward<double>(layer, layout, precision, {5, 7}, 33, input_of));
+  }
 }

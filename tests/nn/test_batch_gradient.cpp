@@ -14,6 +14,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 using incontext::AlignedVector;
@@ -27,6 +28,7 @@ using incontext::LinearRegression;
 using incontext::LinearSelfAttention;
 using incontext::ParameterBuffer;
 using incontext::ParameterEntry;
+using incontext::Precision;
 using incontext::Prompts;
 using incontext::SerialExecutor;
 using incontext::ShapeError;
@@ -40,9 +42,10 @@ using incontext_tests::shake;
 namespace {
 
 template <class Scalar, class Architecture>
-Transformer<Scalar, Architecture> example_model(Index points = 9) {
+Transformer<Scalar, Architecture> example_model(Index points = 9, Precision precision = Precision::fp32) {
   Transformer<Scalar, Architecture> model(
-      {.dimension = 3, .points = points, .layers = 2, .heads = 2, .width = 10, .hidden = 12}, Key{1});
+      {.dimension = 3, .points = points, .layers = 2, .heads = 2, .width = 10, .hidden = 12, .precision = precision},
+      Key{1});
   shake(model, Key{2}, 0.2);
   return model;
 }
@@ -56,7 +59,8 @@ bool same_bits(const AlignedVector<Scalar>& left, const AlignedVector<Scalar>& r
   return left.size() == right.size() && std::memcmp(left.data(), right.data(), left.size() * sizeof(Scalar)) == 0;
 }
 
-double relative_difference(const ParameterBuffer<double>& left, const ParameterBuffer<double>& right) {
+template <class Scalar>
+double relative_difference(const ParameterBuffer<Scalar>& left, const ParameterBuffer<Scalar>& right) {
   return incontext::global_norm(left - right) / incontext::global_norm(right);
 }
 
@@ -64,23 +68,26 @@ double relative_difference(const ParameterBuffer<double>& left, const ParameterB
 
 TEST_CASE_TEMPLATE("law 7: the number of worker threads never changes a bit of loss and gradient", Architecture, Gpt2,
                    LinearSelfAttention) {
-  const auto model = example_model<float, Architecture>();
-  for (const Index count : {1, 3, 7, 8, 13, 64}) {
-    const Prompts prompts = example_prompts(count);
-    BatchGradient serial(model);
-    SerialExecutor serial_executor;
-    const double loss = serial(model, prompts, SquaredError{}, serial_executor);
-    CHECK(std::isfinite(loss));
-    CHECK(incontext::global_norm(serial.gradient()) > 0.0);
-    for (const Index threads : {1, 2, 3, 5}) {
-      CAPTURE(count);
-      CAPTURE(threads);
-      ThreadExecutor executor(threads);
-      BatchGradient threaded(model);
-      // Twice: what is left of the first batch must not show in the second.
-      for (int repetition = 0; repetition < 2; ++repetition) {
-        CHECK(threaded(model, prompts, SquaredError{}, executor) == loss);
-        CHECK(same_bits(threaded.gradient().values(), serial.gradient().values()));
+  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+    const auto model = example_model<float, Architecture>(9, precision);
+    for (const Index count : {1, 3, 7, 8, 13, 64}) {
+      CAPTURE(name_of(precision));
+      const Prompts prompts = example_prompts(count);
+      BatchGradient serial(model);
+      SerialExecutor serial_executor;
+      const double loss = serial(model, prompts, SquaredError{}, serial_executor);
+      CHECK(std::isfinite(loss));
+      CHECK(incontext::global_norm(serial.gradient()) > 0.0);
+      for (const Index threads : {1, 2, 3, 5}) {
+        CAPTURE(count);
+        CAPTURE(threads);
+        ThreadExecutor executor(threads);
+        BatchGradient threaded(model);
+        // Twice: what is left of the first batch must not show in the second.
+        for (int repetition = 0; repetition < 2; ++repetition) {
+          CHECK(threaded(model, prompts, SquaredError{}, executor) == loss);
+          CHECK(same_bits(threaded.gradient().values(), serial.gradient().values()));
+        }
       }
     }
   }
@@ -196,6 +203,83 @@ TEST_CASE("law 11: a warm training step allocates nothing on the heap") {
   check(example_model<float, Gpt2>(20), threads);
   check(example_model<double, LinearSelfAttention>(20), serial);
   check(example_model<float, LinearSelfAttention>(20), threads);
+  for (const Precision precision : {Precision::bf16, Precision::bf16x3}) {
+    check(example_model<float, Gpt2>(20, precision), serial);
+    check(example_model<float, Gpt2>(20, precision), threads);
+    check(example_model<float, LinearSelfAttention>(20, precision), threads);
+  }
   // The counter does see what allocates.
   CHECK(incontext_test::allocations_of([] { (void)example_prompts(1); }) > 0);
+}
+
+TEST_CASE("loss and gradient at low precision are near those at fp32, and those of bf16x3 are nearer") {
+  const auto gradient_at = [](Precision precision, double shaken, const Prompts& prompts, double& loss) {
+    Transformer<float, Gpt2> model(
+        {.dimension = 3, .points = 20, .layers = 2, .heads = 2, .width = 32, .precision = precision}, Key{1});
+    shake(model, Key{2}, shaken);
+    BatchGradient gradient(model);
+    loss = gradient(model, prompts, SquaredError{}, {});
+    return std::pair{gradient.gradient(), model.predict(prompts)};
+  };
+  for (const double shaken : {0.0, 0.1, 0.2}) {
+    CAPTURE(shaken);
+    const Prompts prompts = example_prompts(32, 20);
+    double loss = 0.0;
+    double loss_bf16 = 0.0;
+    double loss_bf16x3 = 0.0;
+    const auto [gradient, predictions] = gradient_at(Precision::fp32, shaken, prompts, loss);
+    const auto bf16 = gradient_at(Precision::bf16, shaken, prompts, loss_bf16);
+    const auto bf16x3 = gradient_at(Precision::bf16x3, shaken, prompts, loss_bf16x3);
+    // A product is off by 2^-8 |A| |B| for each of its two operands in bf16, and by 2^-15 |A| |B| in bf16x3 (see the
+    // test of low_precision_product.hpp). These errors are as good as independent, and norms, attention and the
+    // residual stream keep the size of what they carry: so they add up as the root of the sum of their squares, over
+    // the 4 products of each of 2 layers forward, over as many backward and one for the gradient itself.
+    const double forward_products = std::sqrt(8.0);
+    const double all_products = std::sqrt(17.0);
+    const double unit_bf16 = std::sqrt(2.0) * 0x1p-8;
+    const double unit_bf16x3 = 0x1p-15;
+    const double error_bf16 = relative_difference(bf16.first, gradient);
+    const double error_bf16x3 = relative_difference(bf16x3.first, gradient);
+    CHECK(error_bf16 <= all_products * unit_bf16);
+    CHECK(error_bf16x3 <= all_products * unit_bf16x3);
+    CHECK(20.0 * error_bf16x3 <= error_bf16);
+    // The root of the loss is a norm of labels less predictions, so it moves by no more than the predictions do.
+    const double size = predictions.norm() / std::sqrt(static_cast<double>(predictions.size()));
+    CHECK(std::abs(std::sqrt(loss_bf16) - std::sqrt(loss)) <= forward_products * unit_bf16 * size);
+    CHECK(std::abs(std::sqrt(loss_bf16x3) - std::sqrt(loss)) <= forward_products * unit_bf16x3 * size);
+    CHECK((bf16.second - predictions).norm() <= forward_products * unit_bf16 * predictions.norm());
+    CHECK((bf16x3.second - predictions).norm() <= forward_products * unit_bf16x3 * predictions.norm());
+    CHECK(20.0 * (bf16x3.second - predictions).norm() <= (bf16.second - predictions).norm());
+  }
+}
+
+TEST_CASE_TEMPLATE("a model of doubles takes no notice of the precision, bit for bit", Architecture, Gpt2,
+                   LinearSelfAttention) {
+  const Prompts prompts = example_prompts(13);
+  const auto plain = example_model<double, Architecture>();
+  BatchGradient expected(plain);
+  const double loss = expected(plain, prompts, SquaredError{}, {});
+  for (const Precision precision : {Precision::bf16, Precision::bf16x3}) {
+    const auto model = example_model<double, Architecture>(9, precision);
+    BatchGradient gradient(model);
+    CHECK(gradient(model, prompts, SquaredError{}, {}) == loss);
+    CHECK(same_bits(gradient.gradient().values(), expected.gradient().values()));
+  }
+}
+
+TEST_CASE("the gradient at low precision does not depend on how the batch is cut, up to the order of sums") {
+  // Rows are computed alike wherever they stand, so losses differ by the rounding of a sum of doubles only.
+  const Index points = 40;
+  for (const Precision precision : {Precision::bf16, Precision::bf16x3}) {
+    const auto model = example_model<float, Gpt2>(points, precision);
+    const Prompts prompts = example_prompts(61, points);
+    BatchGradient whole(model);
+    const double loss = whole(model, prompts, SquaredError{}, {});
+    BatchGradient single(model);
+    double mean_loss = 0.0;
+    for (Index prompt = 0; prompt < prompts.count; ++prompt) {
+      mean_loss += single(model, prompts.slice(prompt, 1), SquaredError{}, {}) / static_cast<double>(prompts.count);
+    }
+    CHECK(loss == doctest::Approx(mean_loss).epsilon(1e-13));
+  }
 }

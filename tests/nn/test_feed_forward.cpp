@@ -2,9 +2,11 @@
 
 #include "incontext/nn/activation.hpp"
 #include "nn/complex_step.hpp"
+#include "nn/onto.hpp"
 
 #include <doctest/doctest.h>
 
+#include <utility>
 #include <vector>
 
 using incontext::AlignedVector;
@@ -15,6 +17,7 @@ using incontext::Key;
 using incontext::MatrixView;
 using incontext::NoFeedForward;
 using incontext::ParameterLayout;
+using incontext::Precision;
 using incontext::SequenceShape;
 using incontext::Workspace;
 using incontext_tests::gradient_tolerance;
@@ -84,5 +87,38 @@ TEST_CASE_TEMPLATE("law 9: the backward of a feed-forward part agrees with the c
       const FeedForward<Activation> layer(layout, "mlp", width, hidden);
       CHECK(worst_error(layer_gradients(layer, layout, shape, width, Key{1})) < gradient_tolerance);
     }
+  }
+}
+
+TEST_CASE_TEMPLATE("a feed-forward part onto an addend is their sum, up to the rounding of the sums", Scalar, float,
+                   double) {
+  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+    for (const auto& sizes : {std::pair<Index, Index>{1, 1}, {3, 5}, {33, 70}}) {
+      const Index width = sizes.first;
+      const Index hidden = sizes.second;
+      CAPTURE(name_of(precision));
+      CAPTURE(hidden);
+      ParameterLayout layout;
+      const FeedForward<Gelu> layer(layout, "mlp", width, hidden);
+      const auto activated = [](const auto& cache) {
+        std::vector<Scalar> values = incontext_tests::content(cache.before);
+        for (Scalar& value : values) {
+          value = Gelu::value(value);
+        }
+        return values;
+      };
+      CHECK(incontext_tests::worst_of_forward_onto<Scalar>(layer, layout, "mlp.c_proj.weight", "mlp.c_proj.bias",
+                                                           precision, {5, 7}, width, hidden, activated) <= 1.0);
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("a feed-forward part goes backward from an input handed in as from the one that it kept", Scalar,
+                   float, double) {
+  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+    ParameterLayout layout;
+    const FeedForward<Gelu> layer(layout, "mlp", 33, 70);
+    CHECK(incontext_tests::backward_from_is_backward<Scalar>(
+        layer, layout, precision, {5, 7}, 33, [](auto& cache) -> auto& { return cache.expand.input; }));
   }
 }

@@ -1,11 +1,15 @@
 #include "incontext/nn/linear.hpp"
 
 #include "nn/complex_step.hpp"
+#include "nn/onto.hpp"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 using incontext::AlignedVector;
@@ -15,6 +19,7 @@ using incontext::Linear;
 using incontext::MatrixView;
 using incontext::ParameterEntry;
 using incontext::ParameterLayout;
+using incontext::Precision;
 using incontext::SequenceShape;
 using incontext::Workspace;
 using incontext_tests::gradient_tolerance;
@@ -75,5 +80,77 @@ TEST_CASE("law 9: the backward of an affine layer agrees with the complex-step d
       const Linear layer(layout, "linear", inputs, outputs);
       CHECK(worst_error(layer_gradients(layer, layout, shape, inputs, Key{3})) < gradient_tolerance);
     }
+  }
+}
+
+TEST_CASE_TEMPLATE("an affine layer onto an addend is their sum, up to the rounding of the sums", Scalar, float,
+                   double) {
+  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+    for (const Index width : {1, 7, 32, 45}) {
+      CAPTURE(name_of(precision));
+      CAPTURE(width);
+      ParameterLayout layout;
+      const Linear layer(layout, "linear", width, width);
+      const auto input = [](const auto& cache) { return incontext_tests::content(cache.input); };
+      CHECK(incontext_tests::worst_of_forward_onto<Scalar>(layer, layout, "linear.weight", "linear.bias", precision,
+                                                           {5, 7}, width, width, input) <= 1.0);
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("what is done to the tiles of an affine layer sees them whole, and before the input is read", Scalar,
+                   float, double) {
+  const Index inputs = 45;
+  const Index outputs = 70;
+  const SequenceShape shape{5, 9};
+  const Index rows = shape.rows();
+  ParameterLayout layout;
+  const Linear layer(layout, "linear", inputs, outputs);
+  const auto parameters = incontext_tests::draw<Scalar>(layout.size(), Key{1});
+  const auto input = incontext_tests::draw<Scalar>(rows * inputs, Key{2});
+  const auto d_output = incontext_tests::draw<Scalar>(rows * outputs, Key{3});
+  const MatrixView<const Scalar> x(input.data(), rows, inputs);
+  const MatrixView<const Scalar> d_y(d_output.data(), rows, outputs);
+  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+    CAPTURE(name_of(precision));
+    const incontext::Weights<Scalar> weights(parameters.data(), precision);
+    Workspace<Scalar> workspace;
+    Linear::Cache<Scalar> cache;
+    const std::vector<Scalar> plain =
+        incontext_tests::content<Scalar>(layer.forward(weights, shape, x, cache, workspace));
+    // Tiles are copied away and doubled where they are: each element once.
+    std::vector<Scalar> seen(plain.size());
+    const auto twice = [&](MatrixView<Scalar> output, Index row, Index column, Index tile_rows, Index tile_columns) {
+      for (Index within = row; within < row + tile_rows; ++within) {
+        for (Index place = column; place < column + tile_columns; ++place) {
+          seen.at(static_cast<std::size_t>(within * outputs + place)) = output(within, place);
+          output(within, place) += output(within, place);
+        }
+      }
+    };
+    const auto doubled =
+        incontext_tests::content<Scalar>(layer.forward_onto({}, weights, shape, x, cache, workspace, twice));
+    CHECK(seen == plain);
+    bool same = true;
+    for (std::size_t index = 0; index < plain.size(); ++index) {
+      same = same && doubled[index] == plain[index] + plain[index];
+    }
+    CHECK(same);
+
+    AlignedVector<Scalar> gradients(parameters.size());
+    AlignedVector<Scalar> gradients_late(parameters.size());
+    const auto d_input =
+        incontext_tests::content<Scalar>(layer.backward(weights, shape, d_y, cache, gradients.data(), workspace));
+    AlignedVector<Scalar> late(input.size(), std::numeric_limits<Scalar>::quiet_NaN());
+    const MatrixView<Scalar> late_x(late.data(), rows, inputs);
+    const auto compute_input = [&](MatrixView<Scalar>, Index row, Index column, Index tile_rows, Index tile_columns) {
+      for (Index within = row; within < row + tile_rows; ++within) {
+        std::copy_n(x.row(within) + column, tile_columns, late_x.row(within) + column);
+      }
+    };
+    const auto d_input_late = incontext_tests::content<Scalar>(
+        layer.backward_from(late_x, weights, shape, d_y, gradients_late.data(), workspace, compute_input));
+    CHECK(d_input_late == d_input);
+    CHECK(gradients_late == gradients);
   }
 }

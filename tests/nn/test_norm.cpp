@@ -1,9 +1,11 @@
 #include "incontext/nn/norm.hpp"
 
 #include "nn/complex_step.hpp"
+#include "simd/island.hpp"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -18,10 +20,12 @@ using incontext::ParameterLayout;
 using incontext::SequenceShape;
 using incontext::Stream;
 using incontext::Workspace;
+using incontext_tests::content;
 using incontext_tests::gradient_tolerance;
 using incontext_tests::layer_gradients;
 using incontext_tests::normals;
 using incontext_tests::odd_shapes;
+using incontext_tests::same_bits;
 using incontext_tests::worst_error;
 
 TEST_CASE_TEMPLATE("layer norm is gain * (x - mean) / sqrt(variance + epsilon) + bias", Scalar, float, double) {
@@ -128,5 +132,88 @@ TEST_CASE("law 9: the backward of no norm agrees with the complex-step derivativ
     ParameterLayout layout;
     const NoNorm layer(layout, "ln", 3);
     CHECK(worst_error(layer_gradients(layer, layout, shape, 3, Key{7})) < gradient_tolerance);
+  }
+}
+
+TEST_CASE_TEMPLATE("the output of layer norm can be made again, bit for bit, when its memory is gone", Scalar, float,
+                   double) {
+  for (const Index width : {1, 2, 7, 16, 33, 64}) {
+    CAPTURE(width);
+    ParameterLayout layout;
+    const LayerNorm layer(layout, "ln", width);
+    AlignedVector<Scalar> parameters(static_cast<std::size_t>(layout.size()));
+    Stream(Key{1}).fill_normal(parameters.begin(), parameters.end());
+    const SequenceShape shape{3, 2};
+    AlignedVector<Scalar> input(static_cast<std::size_t>(shape.rows() * width));
+    Stream(Key{2}).fill_normal(input.begin(), input.end());
+    Workspace<Scalar> workspace;
+    LayerNorm::Cache<Scalar> cache;
+    const auto mark = workspace.temporary().mark();
+    const MatrixView<const Scalar> output = layer.forward(
+        parameters.data(), shape, MatrixView<const Scalar>(input.data(), shape.rows(), width), cache, workspace);
+    const std::vector<Scalar> before = content(output);
+    workspace.temporary().release(mark);
+    const MatrixView<Scalar> other = workspace.temporary().take(shape.rows(), width);
+    std::fill_n(other.data, other.rows * other.columns, std::numeric_limits<Scalar>::quiet_NaN());
+    CHECK(same_bits(content(layer.reapply(parameters.data(), cache, workspace)), before));
+  }
+}
+
+TEST_CASE_TEMPLATE("the backward of layer norm onto an addend is their sum within the rounding of both", Scalar, float,
+                   double) {
+  for (const Index width : {1, 2, 7, 16, 33}) {
+    CAPTURE(width);
+    ParameterLayout layout;
+    const LayerNorm layer(layout, "ln", width);
+    AlignedVector<Scalar> parameters(static_cast<std::size_t>(layout.size()));
+    Stream(Key{1}).fill_normal(parameters.begin(), parameters.end());
+    const SequenceShape shape{3, 2};
+    const Index count = shape.rows() * width;
+    const auto draw = [&](Key key) {
+      AlignedVector<Scalar> values(static_cast<std::size_t>(count));
+      Stream(key).fill_normal(values.begin(), values.end());
+      return values;
+    };
+    const auto view = [&](const AlignedVector<Scalar>& values) {
+      return MatrixView<const Scalar>(values.data(), shape.rows(), width);
+    };
+    const AlignedVector<Scalar> input = draw(Key{2});
+    const AlignedVector<Scalar> d_output = draw(Key{3});
+    const AlignedVector<Scalar> addend = draw(Key{4});
+    Workspace<Scalar> workspace;
+    LayerNorm::Cache<Scalar> cache;
+    (void)layer.forward(parameters.data(), shape, view(input), cache, workspace);
+    AlignedVector<Scalar> gradients = parameters;
+    AlignedVector<Scalar> gradients_onto = parameters;
+    const MatrixView<Scalar> alone =
+        layer.backward(parameters.data(), shape, view(d_output), cache, gradients.data(), workspace);
+    const MatrixView<Scalar> onto = incontext::norm_backward_onto<LayerNorm, Scalar>(
+        layer, view(addend), parameters.data(), shape, view(d_output), cache, gradients_onto.data(), workspace);
+    CHECK(same_bits(gradients, gradients_onto));
+    for (Index index = 0; index < count; ++index) {
+      const Scalar expected = alone.data[index] + addend[static_cast<std::size_t>(index)];
+      // The last product of the backward and the sum round here, or the two as one.
+      const Scalar bound = std::numeric_limits<Scalar>::epsilon() * (std::abs(alone.data[index]) + std::abs(expected));
+      CHECK(std::abs(onto.data[index] - expected) <= bound);
+    }
+  }
+}
+
+TEST_CASE("no norm hands its input on again, and its backward onto an addend is their sum") {
+  ParameterLayout layout;
+  const NoNorm layer(layout, "ln", 4);
+  const AlignedVector<double> input = normals(8, Key{6});
+  const AlignedVector<double> d_output = normals(8, Key{7});
+  const AlignedVector<double> addend = normals(8, Key{8});
+  Workspace<double> workspace;
+  NoNorm::Cache<double> cache;
+  const double* no_parameters = nullptr;
+  (void)layer.forward(no_parameters, {2, 1}, MatrixView<const double>(input.data(), 2, 4), cache, workspace);
+  CHECK(layer.reapply(no_parameters, cache, workspace).data == input.data());
+  const MatrixView<double> onto = incontext::norm_backward_onto<NoNorm, double>(
+      layer, MatrixView<const double>(addend.data(), 2, 4), no_parameters, {2, 1},
+      MatrixView<const double>(d_output.data(), 2, 4), cache, nullptr, workspace);
+  for (std::size_t index = 0; index < 8; ++index) {
+    CHECK(onto.data[index] == d_output[index] + addend[index]);
   }
 }

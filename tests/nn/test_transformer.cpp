@@ -1,6 +1,7 @@
 #include "incontext/nn/transformer.hpp"
 
 #include "incontext/core/executor.hpp"
+#include "incontext/optim/clip_norm.hpp"
 #include "incontext/predictor/predictor.hpp"
 #include "incontext/task/linear_regression.hpp"
 #include "nn/model_gradient.hpp"
@@ -22,6 +23,7 @@ using incontext::LinearRegression;
 using incontext::LinearSelfAttention;
 using incontext::MatrixView;
 using incontext::ParameterEntry;
+using incontext::Precision;
 using incontext::Predictions;
 using incontext::Prompts;
 using incontext::ShapeError;
@@ -47,16 +49,18 @@ constexpr Index dimension = 3;
 constexpr Index points = 6;
 constexpr Index prefix = 2;
 constexpr Index vocabulary = 5;
+constexpr Precision precisions[] = {Precision::fp32, Precision::bf16, Precision::bf16x3};
 
 template <class Scalar, class Architecture>
-Transformer<Scalar, Architecture> example_model() {
+Transformer<Scalar, Architecture> example_model(Precision precision = Precision::fp32) {
   Transformer<Scalar, Architecture> model({.dimension = dimension,
                                            .points = points,
                                            .layers = 2,
                                            .heads = 2,
                                            .width = 6,
                                            .vocabulary = vocabulary,
-                                           .prefix = prefix},
+                                           .prefix = prefix,
+                                           .precision = precision},
                                           Key{1});
   shake(model, Key{2}, 0.3);
   return model;
@@ -241,31 +245,34 @@ TEST_CASE("a cast keeps settings and weights") {
 
 TEST_CASE_TEMPLATE("no prediction depends on what comes after it, bit for bit", Architecture, Gpt2,
                    LinearSelfAttention) {
-  const auto model = example_model<float, Architecture>();
-  const Prompts prompts = example_prompts(2);
-  const Predictions before = model.predict(prompts);
-  for (Index changed = 0; changed < points; ++changed) {
-    CAPTURE(changed);
-    Prompts other_label = prompts;
-    other_label.labels(0, changed) += 10.0;
-    Prompts other_input = prompts;
-    other_input.inputs(changed, 0) += 10.0;
-    const Predictions after_label = model.predict(other_label);
-    const Predictions after_input = model.predict(other_input);
-    for (Index point = 0; point < points; ++point) {
-      CHECK(same_bits(before(0, point), after_label(0, point)) == (point <= changed));
-      CHECK(same_bits(before(0, point), after_input(0, point)) == (point < changed));
-      // The other prompt of the batch is another sequence.
-      CHECK(same_bits(before(1, point), after_label(1, point)));
-      CHECK(same_bits(before(1, point), after_input(1, point)));
+  for (const Precision precision : precisions) {
+    CAPTURE(name_of(precision));
+    const auto model = example_model<float, Architecture>(precision);
+    const Prompts prompts = example_prompts(2);
+    const Predictions before = model.predict(prompts);
+    for (Index changed = 0; changed < points; ++changed) {
+      CAPTURE(changed);
+      Prompts other_label = prompts;
+      other_label.labels(0, changed) += 10.0;
+      Prompts other_input = prompts;
+      other_input.inputs(changed, 0) += 10.0;
+      const Predictions after_label = model.predict(other_label);
+      const Predictions after_input = model.predict(other_input);
+      for (Index point = 0; point < points; ++point) {
+        CHECK(same_bits(before(0, point), after_label(0, point)) == (point <= changed));
+        CHECK(same_bits(before(0, point), after_input(0, point)) == (point < changed));
+        // The other prompt of the batch is another sequence.
+        CHECK(same_bits(before(1, point), after_label(1, point)));
+        CHECK(same_bits(before(1, point), after_input(1, point)));
+      }
     }
-  }
-  Prompts other_token = prompts;
-  other_token.tokens[0] = (other_token.tokens[0] + 1) % static_cast<int>(vocabulary);
-  const Predictions after_token = model.predict(other_token);
-  for (Index point = 0; point < points; ++point) {
-    CHECK_FALSE(same_bits(before(0, point), after_token(0, point)));
-    CHECK(same_bits(before(1, point), after_token(1, point)));
+    Prompts other_token = prompts;
+    other_token.tokens[0] = (other_token.tokens[0] + 1) % static_cast<int>(vocabulary);
+    const Predictions after_token = model.predict(other_token);
+    for (Index point = 0; point < points; ++point) {
+      CHECK_FALSE(same_bits(before(0, point), after_token(0, point)));
+      CHECK(same_bits(before(1, point), after_token(1, point)));
+    }
   }
 }
 
@@ -285,26 +292,32 @@ TEST_CASE_TEMPLATE("a prediction at a point is the last prediction of the prompt
 
 TEST_CASE_TEMPLATE("a prompt's predictions do not depend on the batch that it stands in, bit for bit", Architecture,
                    Gpt2, LinearSelfAttention) {
-  const auto model = example_model<float, Architecture>();
-  const Prompts prompts = example_prompts(70);
-  const Predictions all = model.predict(prompts);
-  for (const auto& [first, number] : {std::pair<Index, Index>{0, 1}, {31, 3}, {17, 53}, {69, 1}}) {
-    CHECK(same_bits(model.predict(prompts.slice(first, number)), all.middleRows(first, number)));
+  for (const Precision precision : precisions) {
+    CAPTURE(name_of(precision));
+    const auto model = example_model<float, Architecture>(precision);
+    const Prompts prompts = example_prompts(70);
+    const Predictions all = model.predict(prompts);
+    for (const auto& [first, number] : {std::pair<Index, Index>{0, 1}, {31, 3}, {17, 53}, {69, 1}}) {
+      CHECK(same_bits(model.predict(prompts.slice(first, number)), all.middleRows(first, number)));
+    }
+    CHECK(model.predict(prompts.slice(0, 0)).rows() == 0);
   }
-  CHECK(model.predict(prompts.slice(0, 0)).rows() == 0);
 }
 
 TEST_CASE_TEMPLATE("law 7: the number of worker threads never changes a bit of a prediction", Architecture, Gpt2,
                    LinearSelfAttention) {
-  const auto model = example_model<float, Architecture>();
-  for (const Index count : {1, 3, 33, 100}) {
-    const Prompts prompts = example_prompts(count);
-    const Predictions serial = model.predict(prompts);
-    for (const Index threads : {1, 2, 3, 5}) {
-      CAPTURE(count);
-      CAPTURE(threads);
-      ThreadExecutor executor(threads);
-      CHECK(same_bits(model.predict(prompts, executor), serial));
+  for (const Precision precision : precisions) {
+    CAPTURE(name_of(precision));
+    const auto model = example_model<float, Architecture>(precision);
+    for (const Index count : {1, 3, 33, 100}) {
+      const Prompts prompts = example_prompts(count);
+      const Predictions serial = model.predict(prompts);
+      for (const Index threads : {1, 2, 3, 5}) {
+        CAPTURE(count);
+        CAPTURE(threads);
+        ThreadExecutor executor(threads);
+        CHECK(same_bits(model.predict(prompts, executor), serial));
+      }
     }
   }
 }
@@ -393,4 +406,55 @@ TEST_CASE("law 9: the gradients of a token model agree with the complex-step der
   CHECK(worst_error(token_gradients(model, batch)) < gradient_tolerance);
   batch.weights = {1.0, 0.0, 0.0, 1.0, 0.5, 2.0, 0.0, 1.0};
   CHECK(worst_error(token_gradients(model, batch)) < gradient_tolerance);
+}
+
+TEST_CASE_TEMPLATE("a precision changes the predictions of float models, and of no others", Architecture, Gpt2,
+                   LinearSelfAttention) {
+  const Prompts prompts = example_prompts(3);
+  const auto single = example_model<float, Architecture>();
+  const auto real = example_model<double, Architecture>();
+  for (const Precision precision : {Precision::bf16, Precision::bf16x3}) {
+    CAPTURE(name_of(precision));
+    const auto model = example_model<float, Architecture>(precision);
+    CHECK(model.settings().precision == precision);
+    CHECK(model.parameters() == single.parameters());
+    CHECK_FALSE(same_bits(model.predict(prompts), single.predict(prompts)));
+    CHECK(same_bits(example_model<double, Architecture>(precision).predict(prompts), real.predict(prompts)));
+    CHECK(same_bits(example_model<double, Architecture>(precision).template cast<Complex>().predict(prompts),
+                    real.template cast<Complex>().predict(prompts)));
+  }
+}
+
+TEST_CASE("a cast keeps the precision, which comes back with floats") {
+  for (const Precision precision : precisions) {
+    const auto model = example_model<float, Gpt2>(precision);
+    const Prompts prompts = example_prompts(3);
+    CHECK(model.cast<double>().settings().precision == precision);
+    CHECK(same_bits(model.cast<double>().cast<float>().predict(prompts), model.predict(prompts)));
+  }
+}
+
+TEST_CASE("weights packed beforehand change no bit of forward and backward, at any precision") {
+  for (const Precision precision : precisions) {
+    CAPTURE(name_of(precision));
+    const auto model = example_model<float, Gpt2>(precision);
+    incontext::ModelInput<float> input;
+    Gpt2::Encoding::encode(example_prompts(3), 0, 3, input);
+    auto packed = model.make_packed_weights();
+    CHECK(packed.precision() == precision);
+    packed.pack(model.parameters().data(), {});
+    const auto run = [&](const incontext::Weights<float>& weights) {
+      Transformer<float, Gpt2>::Cache cache;
+      incontext::Workspace<float> workspace;
+      const MatrixView<const float> output = model.forward(weights, input, cache, workspace);
+      incontext::ParameterBuffer<float> gradients(model.parameters().shared_layout());
+      model.backward(weights, input, output, cache, gradients, workspace);
+      return std::pair{std::vector<float>(output.data, output.data + output.rows * output.columns), gradients};
+    };
+    const auto beforehand = run({model.parameters().data(), packed});
+    const auto on_the_spot = run({model.parameters().data(), precision});
+    CHECK(beforehand.first == on_the_spot.first);
+    CHECK(beforehand.second == on_the_spot.second);
+    CHECK(incontext::global_norm(beforehand.second) > 0.0);
+  }
 }

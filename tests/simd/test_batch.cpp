@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <cstring>
@@ -179,4 +180,92 @@ TEST_CASE_TEMPLATE("the exponential is good to two units in the last place", Sca
     worst = (std::max)(worst, std::abs(static_cast<long double>(result[index]) - expected) / expected);
   }
   CHECK(worst <= 2.0L * static_cast<long double>(std::numeric_limits<Scalar>::epsilon()));
+}
+
+TEST_CASE_TEMPLATE("the largest of the lanes is found wherever it stands", Scalar, float, double) {
+  Scalar lanes[static_cast<std::size_t>(batch_size<Scalar>)];
+  for (Index largest = 0; largest < batch_size<Scalar>; ++largest) {
+    for (Index lane = 0; lane < batch_size<Scalar>; ++lane) {
+      lanes[lane] = lane == largest ? Scalar(-1) : static_cast<Scalar>(-2 - lane);
+    }
+    CHECK(incontext::reduce_max<Scalar>(Batch<Scalar>::load_unaligned(lanes)) == Scalar(-1));
+  }
+  const Scalar infinity = std::numeric_limits<Scalar>::infinity();
+  CHECK(incontext::reduce_max<Scalar>(Batch<Scalar>(-infinity)) == -infinity);
+  CHECK(incontext::reduce_max<Scalar>(Batch<Scalar>(infinity)) == infinity);
+}
+
+TEST_CASE_TEMPLATE("lanes are numbered from zero", Scalar, float, double) {
+  Scalar lanes[static_cast<std::size_t>(batch_size<Scalar>)];
+  incontext::lane_numbers<Scalar>().store_unaligned(lanes);
+  for (Index lane = 0; lane < batch_size<Scalar>; ++lane) {
+    CHECK(lanes[lane] == static_cast<Scalar>(lane));
+  }
+}
+
+TEST_CASE_TEMPLATE("every register of a row is visited once and in order, the last one as far as the row goes", Scalar,
+                   float, double, std::complex<double>) {
+  constexpr Index size = batch_size<Scalar>;
+  for (Index count = 0; count <= 3 * size + 1; ++count) {
+    CAPTURE(count);
+    // Twos lie behind the row: they must neither be loaded nor overwritten.
+    std::vector<Scalar> source(static_cast<std::size_t>(count + size), Scalar(2));
+    std::fill_n(source.begin(), count, Scalar(1));
+    std::vector<Scalar> target(source.size(), Scalar(2));
+    std::vector<Index> visited;
+    bool beyond_is_zero = true;
+    incontext::for_each_register<Scalar>(count, [&](const auto& lanes, Index index) {
+      visited.push_back(index);
+      Scalar loaded[static_cast<std::size_t>(size)];
+      incontext::store<Scalar>(lanes.load(source.data() + index), loaded);
+      for (Index lane = 0; lane < size; ++lane) {
+        beyond_is_zero = beyond_is_zero && loaded[lane] == (index + lane < count ? Scalar(1) : Scalar(0));
+      }
+      lanes.store(lanes.load(source.data() + index), target.data() + index);
+    });
+    std::vector<Index> expected;
+    for (Index index = 0; index < count; index += size) {
+      expected.push_back(index);
+    }
+    CHECK(visited == expected);
+    CHECK(beyond_is_zero);
+    CHECK(target == source);
+  }
+}
+
+TEST_CASE_TEMPLATE("a product and a sum are rounded once where the processor can, and at most twice elsewhere", Scalar,
+                   float, double) {
+  // (1 + e)(1 - e) - 1 = -e^2, which is lost if the product is rounded first.
+  const Scalar e = std::numeric_limits<Scalar>::epsilon();
+  const Batch<Scalar> result =
+      incontext::fused_multiply_add(Batch<Scalar>(Scalar(1) + e), Batch<Scalar>(Scalar(1) - e), Batch<Scalar>(-1));
+  Scalar lanes[static_cast<std::size_t>(batch_size<Scalar>)];
+  result.store_unaligned(lanes);
+  for (const Scalar lane : lanes) {
+#if defined(__FMA__) || defined(__AVX512F__)
+    CHECK(lane == -e * e);
+#else
+    CHECK((lane == -e * e || lane == Scalar(0)));
+#endif
+  }
+  const std::vector<Scalar> left = normals<Scalar>(batch_size<Scalar>, Key{7});
+  const std::vector<Scalar> right = normals<Scalar>(batch_size<Scalar>, Key{8});
+  const std::vector<Scalar> addend = normals<Scalar>(batch_size<Scalar>, Key{9});
+  incontext::store<Scalar>(incontext::fused_multiply_add(incontext::load(left.data()), incontext::load(right.data()),
+                                                         incontext::load(addend.data())),
+                           lanes);
+  for (std::size_t lane = 0; lane < left.size(); ++lane) {
+#if defined(__FMA__) || defined(__AVX512F__)
+    CHECK(lanes[lane] == std::fma(left[lane], right[lane], addend[lane]));
+#else
+    // Half an epsilon of the product, and of the sum.
+    const long double product = static_cast<long double>(left[lane]) * right[lane];
+    const long double bound = 0.5L * static_cast<long double>(e) * (2.0L * std::abs(product) + std::abs(addend[lane])) *
+                              (1.0L + static_cast<long double>(e));
+    CHECK(std::abs(static_cast<long double>(lanes[lane]) - (product + addend[lane])) <= bound);
+#endif
+  }
+  // Scalars without vectors take the plain expression.
+  using Complex = std::complex<double>;
+  CHECK(incontext::fused_multiply_add(Complex(1, 2), Complex(3, -1), Complex(0, 1)) == Complex(5, 6));
 }
