@@ -7,7 +7,8 @@
 /// neighbours along the inner dimension; one step takes a block of C through 32 of the inner dimension. Within a step
 /// the even and the odd members of the pairs are summed apart, in ascending order, each product exact and each sum
 /// rounded to fp32; then the two sums are added, and the result to C (Intel, "Architecture Instruction Set Extensions
-/// Programming Reference", TDPBF16PS). The emulation keeps to that order, and so gives the unit's bits.
+/// Programming Reference", TDPBF16PS). The emulation keeps to that order, and so gives
+/// the unit's bits, but for numbers below the smallest normal one, 2^-126: the unit takes them for zero.
 
 #include "incontext/core/matrix.hpp"
 #include "incontext/simd/batch.hpp"

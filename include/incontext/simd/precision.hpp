@@ -9,7 +9,9 @@
 INCONTEXT_NAMESPACE_BEGIN
 
 /// How the products of `float` models are computed. Weights, accumulation and everything that is no product of two
-/// matrices stay in fp32; other scalars than `float` compute in themselves whatever the precision.
+/// matrices stay in fp32; other scalars than `float` compute in themselves whatever the precision. What is too large
+/// for bfloat16, beyond 3.389e38, becomes infinite, and an infinite operand of bf16x3 makes NaN where fp32 has
+/// infinity.
 enum class Precision {
   fp32,   ///< fused multiply-adds of the vector units
   bf16,   ///< operands rounded to bfloat16 (8 significant bits), products exact, sums in fp32
