@@ -30,7 +30,11 @@ TEST_CASE("the inline namespace names version, instruction set and alignment") {
 
 TEST_CASE("the instruction set in the name is the compiler's") {
   const std::string set = TEXT_OF(INCONTEXT_INSTRUCTION_SET);
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && (defined(__AMX_BF16__) || defined(__AMXBF16__))
+  CHECK(set == "avx512_amx");
+#elif defined(__AVX512F__) && defined(__AVX512BF16__)
+  CHECK(set == "avx512_bf16");
+#elif defined(__AVX512F__)
   CHECK(set == "avx512");
 #elif defined(__AVX2__) && defined(__FMA__)
   CHECK(set == "avx2_fma");

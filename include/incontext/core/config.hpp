@@ -30,7 +30,11 @@ Compile without it, or define INCONTEXT_ALLOW_FAST_MATH to accept results that d
 #define INCONTEXT_NO_EXCEPTIONS
 #endif
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && (defined(__AMX_BF16__) || defined(__AMXBF16__))
+#define INCONTEXT_INSTRUCTION_SET avx512_amx
+#elif defined(__AVX512F__) && defined(__AVX512BF16__)
+#define INCONTEXT_INSTRUCTION_SET avx512_bf16
+#elif defined(__AVX512F__)
 #define INCONTEXT_INSTRUCTION_SET avx512
 #elif defined(__AVX2__) && defined(__FMA__)
 #define INCONTEXT_INSTRUCTION_SET avx2_fma
