@@ -25,7 +25,7 @@ struct Settings {
   // The prompts.
   Index dimension = 4;
   Index exemplars = 5;  ///< most exemplars in front of a query
-  Index pool = 6;       ///< tasks of D_disc
+  Index pool = 4;       ///< tasks of D_disc
   double noise = 1.0;
   std::vector<double> alphas = {0.5};  ///< weights of D_disc in the pretraining mixtures
   bool pure = true;                    ///< also train on D_cont only and on D_disc only
@@ -36,7 +36,7 @@ struct Settings {
   double initial_scale = 0.1;
   std::string precision = "fp32";  ///< of the matrix products
   // Pretraining.
-  Index steps = 14'000;
+  Index steps = 9000;
   Index pure_steps = 3500;  ///< for the models of one distribution
   Index batch = 64;
   double learning_rate = 1e-3;
@@ -82,7 +82,6 @@ inline Settings preset(const std::string& name) {
   if (name == "small") {
     settings.dimension = 5;
     settings.exemplars = 6;
-    settings.pool = 4;
     settings.steps = 15'000;
     settings.pure_steps = 6000;
     settings.seeds = 3;
