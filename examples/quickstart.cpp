@@ -1,4 +1,5 @@
-// A transformer learns regression in context, is fine-tuned on four tasks, forgets the others, and gets them back.
+// A transformer learns regression in context, is fine-tuned on four tasks, forgets some of the others, and some come
+// back.
 #include <incontext/incontext.hpp>
 
 #include <cstdio>
@@ -9,7 +10,7 @@ int main() {
   const Key root{2024};
   const auto broad = LinearRegression{{.dimension = 2, .points = 6, .noise = 0.5}};  // a fresh task every prompt
   const auto narrow = pool(broad, 4, root.fold("pool"));                             // four fixed tasks
-  const auto adam = chain(clip_norm(1.0), adam_w({.decay = 0.0}), rate(cosine(3e-3, 1500, 100)));
+  const auto adam = chain(clip_norm(1.0), adam_w({.decay = 0.0}), rate(cosine(3e-3, 4000, 100)));
   const auto gentle = chain(clip_norm(1.0), adam_w({.decay = 0.0}), rate(3e-4));
 
   Suite suite{{.prompts = 4096, .key = root.fold("evaluation")}};
@@ -17,7 +18,7 @@ int main() {
   suite.reference("ridge", Ridge{{.noise = 0.5}});
   suite.reference("mixture posterior", MixturePosterior{narrow.weights(), {.noise = 0.5}});
 
-  const auto study = Pretrain{mix(broad, 0.5, narrow), adam, {.steps = 1500}}  //
+  const auto study = Pretrain{mix(broad, 0.5, narrow), adam, {.steps = 4000}}  //
                      | Evaluate{"pretrained", suite}                           //
                      | fork(FineTune{narrow, gentle, {.steps = 400}}           //
                             | Evaluate{"fine-tuned", suite}                    //
