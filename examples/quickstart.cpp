@@ -1,5 +1,4 @@
-// A transformer learns regression in context, is fine-tuned on four tasks, forgets some of the others, and some come
-// back.
+// A transformer learns regression in context, is fine-tuned on four tasks, forgets others, and gets some back.
 #include <incontext/incontext.hpp>
 
 #include <cstdio>
