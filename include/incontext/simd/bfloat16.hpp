@@ -99,7 +99,7 @@ inline void transpose_pairs(const Bfloat16Pair* source, Bfloat16Pair* target, In
 #if defined(__AVX512F__)
   __m512i row[16];
   __m512i mixed[16];
-  for (int index = 0; index < 16; ++index) {
+  for (Index index = 0; index < 16; ++index) {
     row[index] = _mm512_loadu_si512(source + index * 16);
   }
   // Pairs of rows, then fours, within lanes of 128 bits; then the lanes themselves.

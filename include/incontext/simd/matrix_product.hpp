@@ -61,7 +61,7 @@ inline constexpr Index inner_block = 384;
 /// Scalars of A that go with all panels of B before the next rows do: they stay in the second-level cache.
 inline constexpr Index left_block = Index{1} << 15;
 /// Rows of A^T that are copied side by side: whole cache lines of A.
-inline constexpr Index transposed_rows = 4 * tile_rows;
+inline constexpr Index transposed_rows = Index{4} * tile_rows;
 
 /// C[Rows, Registers * lanes] = addend + bias + A[Rows, inner] B[inner, Registers * lanes]; addend and bias may be
 /// null.
