@@ -223,7 +223,7 @@ TEST_CASE("loss and gradient at low precision are near those at fp32, and those 
   };
   for (const double shaken : {0.0, 0.1, 0.2}) {
     CAPTURE(shaken);
-    const Prompts prompts = example_prompts(32, 20);
+    const Prompts prompts = example_prompts(8, 20);
     double loss = 0.0;
     double loss_bf16 = 0.0;
     double loss_bf16x3 = 0.0;
