@@ -10,6 +10,8 @@
 #include <incontext/optim/adam.hpp>
 #include <incontext/simd/packed_operand.hpp>
 
+#include "multiply_adds.hpp"
+
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -26,29 +28,18 @@ AlignedVector<float> normals(Index count, Index number) {
   return values;
 }
 
-// Fused multiply-adds a second, best of several tries: sums enough to keep two units of latency four busy.
+// Fused multiply-adds a second, best of several tries.
 double measured_peak() {
-  constexpr int sums = 12;
-  constexpr Index rounds = 20'000;
+  constexpr Index repeats = 20'000;
   double best = 0.0;
   for (int attempt = 0; attempt < 50; ++attempt) {
-    Register<float> sum[sums];
-    for (int index = 0; index < sums; ++index) {
-      sum[index] = Register<float>(static_cast<float>(index));
-    }
-    const Register<float> factor(0.5F);
+    float factor = 0.5F;
+    benchmark::DoNotOptimize(factor);
     const auto start = std::chrono::steady_clock::now();
-    for (Index round = 0; round < rounds; ++round) {
-      INCONTEXT_UNROLL
-      for (int index = 0; index < sums; ++index) {
-        sum[index] = fused_multiply_add(sum[index], factor, factor);
-      }
-    }
+    float sum = benchmarks::multiply_adds(repeats, factor, 1.0F, std::make_index_sequence<benchmarks::accumulators>{});
+    benchmark::DoNotOptimize(sum);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    for (Register<float>& value : sum) {
-      benchmark::DoNotOptimize(value);
-    }
-    best = (std::max)(best, 2.0 * sums * static_cast<double>(rounds * batch_size<float>) / seconds.count());
+    best = (std::max)(best, benchmarks::operations_of(repeats) / seconds.count());
   }
   return best;
 }

@@ -8,6 +8,9 @@
 
 #include <incontext/core/matrix.hpp>
 #include <incontext/simd/batch.hpp>
+#include <incontext/simd/matrix_unit.hpp>
+
+#include "multiply_adds.hpp"
 
 #include <benchmark/benchmark.h>
 
@@ -22,8 +25,6 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 namespace {
@@ -32,12 +33,6 @@ using namespace incontext;
 
 // The matrix unit is programmed in assembly: the compilers' intrinsics for it differ in what they keep of it, and the
 // compilers in what they call it.
-#if defined(__linux__) && defined(__x86_64__) && (defined(__AMX_BF16__) || defined(__AMXBF16__))
-#define ROOFLINE_HAS_AMX 1
-#else
-#define ROOFLINE_HAS_AMX 0
-#endif
-
 using Values = Batch<float>;
 constexpr Index lanes = batch_size<float>;
 
@@ -49,86 +44,26 @@ void report(benchmark::State& state, const char* name, double work) {
 
 // ---- Multiply-adds -------------------------------------------------------------------------------------------------
 
-/// a * b + c, rounded once. Until version 9, xsimd leaves it to the compiler whether AVX-512 does it at once.
-inline Values fused(const Values& a, const Values& b, const Values& c) {
-#if defined(__AVX512F__)
-  return _mm512_fmadd_ps(a, b, c);
-#else
-  return xsimd::fma(a, b, c);
-#endif
-}
-
-/// `repeats` multiply-adds on each of the accumulators: none waits for another, and all stay in registers because each
-/// is named by a constant. Whatever they start from, they end near increment / (1 - factor): neither infinite nor
-/// denormal.
-template <std::size_t... index>
-float multiply_adds(Index repeats, float factor, float increment, std::index_sequence<index...>) {
-  const Values factors(factor);
-  const Values increments(increment);
-  std::array<Values, sizeof...(index)> sums = {Values(static_cast<float>(index))...};
-  for (Index repeat = 0; repeat < repeats; ++repeat) {
-    ((sums[index] = fused(sums[index], factors, increments)), ...);
-  }
-  Values total(0.0F);
-  ((total += sums[index]), ...);
-  return reduce_add<float>(total);
-}
-
 void multiply_add(benchmark::State& state) {
-  // Two units of latency 4 to 6 need 8 to 12 at a time; 16 registers have room for two constants beside them.
-  constexpr std::size_t accumulators = 12;
   constexpr Index repeats = 4096;
   float factor = 0.5F;
   float increment = 1.0F;
   for (auto _ : state) {
     benchmark::DoNotOptimize(factor);  // so that no two calls are known to be the same
     benchmark::DoNotOptimize(increment);
-    float sum = multiply_adds(repeats, factor, increment, std::make_index_sequence<accumulators>{});
+    float sum =
+        benchmarks::multiply_adds(repeats, factor, increment, std::make_index_sequence<benchmarks::accumulators>{});
     benchmark::DoNotOptimize(sum);
   }
-  report(state, "flops", 2.0 * static_cast<double>(repeats * lanes) * static_cast<double>(accumulators));
+  report(state, "flops", benchmarks::operations_of(repeats));
 }
 
 // ---- The matrix unit -----------------------------------------------------------------------------------------------
 
-#if ROOFLINE_HAS_AMX
+#if defined(INCONTEXT_HAS_AMX)
 
 constexpr std::size_t tile_bytes = 1024;  // 16 rows of 64 bytes
 constexpr double flops_of_tile_product = 2.0 * 16 * 16 * 32;
-
-/// Asks the kernel for the tile registers, which a process has to do once.
-bool tiles_are_permitted() {
-  constexpr long request_permission = 0x1023;  // ARCH_REQ_XCOMP_PERM
-  constexpr long tile_data = 18;               // XFEATURE_XTILEDATA
-  static const bool permitted = syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
-  return permitted;
-}
-
-/// All eight tiles at full size for this thread, while the object lives.
-class TileConfiguration {
- public:
-  TileConfiguration() {
-    struct alignas(64) {
-      std::uint8_t palette = 1;
-      std::uint8_t start_row = 0;
-      std::uint8_t reserved[14] = {};
-      std::uint16_t bytes_of_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-    } configuration;
-    static_assert(sizeof(configuration) == 64);
-    // The operand makes the compiler write the configuration before it is loaded.
-    asm volatile("ldtilecfg %0" : : "m"(configuration));
-    asm volatile(
-        "tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3\n\t"
-        "tilezero %%tmm4\n\ttilezero %%tmm5\n\ttilezero %%tmm6\n\ttilezero %%tmm7"
-        :
-        :
-        : "memory");
-  }
-  TileConfiguration(const TileConfiguration&) = delete;
-  TileConfiguration& operator=(const TileConfiguration&) = delete;
-  ~TileConfiguration() { asm volatile("tilerelease" : : : "memory"); }
-};
 
 /// Four sums, tiles 0 to 3, += the products of two left tiles, 4 and 5, and two right ones, 6 and 7.
 void multiply_four_tiles() {
@@ -143,11 +78,11 @@ void multiply_four_tiles() {
 }
 
 void amx_registers(benchmark::State& state) {
-  if (!tiles_are_permitted()) {
+  if (!MatrixUnit::is_present()) {
     state.SkipWithError("the kernel does not permit the tile registers");
     return;
   }
-  const TileConfiguration configuration;
+  const MatrixUnit unit;  // configures the tiles
   constexpr Index repeats = 1024;
   for (auto _ : state) {
     for (Index repeat = 0; repeat < repeats; ++repeat) {
@@ -158,11 +93,11 @@ void amx_registers(benchmark::State& state) {
 }
 
 void amx_l1(benchmark::State& state) {
-  if (!tiles_are_permitted()) {
+  if (!MatrixUnit::is_present()) {
     state.SkipWithError("the kernel does not permit the tile registers");
     return;
   }
-  const TileConfiguration configuration;
+  const MatrixUnit unit;            // configures the tiles
   constexpr std::size_t depth = 6;  // pairs of tiles on either side, 24 KiB: half of the first cache
   AlignedVector<std::uint16_t> left(2 * depth * tile_bytes / sizeof(std::uint16_t));
   AlignedVector<std::uint16_t> right(left.size());
@@ -289,7 +224,7 @@ int main(int count, char** arguments) {
   const std::size_t beyond_l3 = (std::clamp)(2 * last_cache, std::size_t{256} << 20, std::size_t{1} << 30);
   for (const int threads : numbers) {
     add("fma", threads, multiply_add);
-#if ROOFLINE_HAS_AMX
+#if defined(INCONTEXT_HAS_AMX)
     add("amx_bf16/registers", threads, amx_registers);
     add("amx_bf16/l1", threads, amx_l1);
 #endif

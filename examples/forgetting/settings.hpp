@@ -134,8 +134,7 @@ inline void check(const Settings& settings) {
   require(settings.width % settings.heads == 0, "--width is ", settings.width, ", expected a multiple of --heads, ",
           settings.heads);
   positive("--initial-scale", settings.initial_scale);
-  require(settings.precision == "fp32" || settings.precision == "bf16" || settings.precision == "bf16x3",
-          "--precision is '", settings.precision, "', expected fp32, bf16 or bf16x3");
+  (void)incontext::precision_named(settings.precision, "--precision");
   at_least("--steps", settings.steps, 1);
   at_least("--pure-steps", settings.pure_steps, 1);
   at_least("--batch", settings.batch, 1);

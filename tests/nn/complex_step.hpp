@@ -27,8 +27,9 @@ using Complex = std::complex<double>;
 inline constexpr double gradient_tolerance = 1e-10;
 
 /// Independent standard normals.
-inline incontext::AlignedVector<double> normals(incontext::Index count, incontext::Key key) {
-  incontext::AlignedVector<double> values(static_cast<std::size_t>(count));
+template <class Scalar = double>
+incontext::AlignedVector<Scalar> normals(incontext::Index count, incontext::Key key) {
+  incontext::AlignedVector<Scalar> values(static_cast<std::size_t>(count));
   incontext::Stream(key).fill_normal(values.begin(), values.end());
   return values;
 }

@@ -6,6 +6,7 @@
 #include "incontext/core/parameters.hpp"
 #include "incontext/core/workspace.hpp"
 #include "incontext/nn/layer.hpp"
+#include "nn/complex_step.hpp"
 #include "simd/island.hpp"
 
 #include <algorithm>
@@ -14,14 +15,6 @@
 #include <vector>
 
 namespace incontext_tests {
-
-/// Normals of any scalar.
-template <class Scalar>
-incontext::AlignedVector<Scalar> draw(incontext::Index count, incontext::Key key) {
-  incontext::AlignedVector<Scalar> values(static_cast<std::size_t>(count));
-  incontext::Stream(key).fill_normal(values.begin(), values.end());
-  return values;
-}
 
 /// The largest of |forward_onto - (addend + forward)| over what rounding allows: at most 1 if the two agree.
 ///
@@ -37,9 +30,9 @@ double worst_of_forward_onto(const LayerType& layer, const incontext::ParameterL
   using incontext::Key;
   using incontext::MatrixView;
   using View = MatrixView<const Scalar>;
-  const auto parameters = draw<Scalar>(layout.size(), Key{1});
-  const auto input = draw<Scalar>(shape.rows() * width, Key{2});
-  const auto addend = draw<Scalar>(shape.rows() * width, Key{3});
+  const auto parameters = normals<Scalar>(layout.size(), Key{1});
+  const auto input = normals<Scalar>(shape.rows() * width, Key{2});
+  const auto addend = normals<Scalar>(shape.rows() * width, Key{3});
   const incontext::Weights<Scalar> weights(parameters.data(), precision);
   const View x(input.data(), shape.rows(), width);
   const View onto(addend.data(), shape.rows(), width);
@@ -83,9 +76,9 @@ bool backward_from_is_backward(const LayerType& layer, const incontext::Paramete
   using incontext::Key;
   using incontext::MatrixView;
   using View = MatrixView<const Scalar>;
-  const auto parameters = draw<Scalar>(layout.size(), Key{1});
-  const auto input = draw<Scalar>(shape.rows() * width, Key{2});
-  const auto d_output = draw<Scalar>(shape.rows() * width, Key{3});
+  const auto parameters = normals<Scalar>(layout.size(), Key{1});
+  const auto input = normals<Scalar>(shape.rows() * width, Key{2});
+  const auto d_output = normals<Scalar>(shape.rows() * width, Key{3});
   const incontext::AlignedVector<Scalar> lost(input.size(), std::numeric_limits<Scalar>::quiet_NaN());
   const incontext::AlignedVector<Scalar> copy = input;
   const auto view = [&](const incontext::AlignedVector<Scalar>& values) {

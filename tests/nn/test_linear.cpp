@@ -106,9 +106,9 @@ TEST_CASE_TEMPLATE("what is done to the tiles of an affine layer sees them whole
   const Index rows = shape.rows();
   ParameterLayout layout;
   const Linear layer(layout, "linear", inputs, outputs);
-  const auto parameters = incontext_tests::draw<Scalar>(layout.size(), Key{1});
-  const auto input = incontext_tests::draw<Scalar>(rows * inputs, Key{2});
-  const auto d_output = incontext_tests::draw<Scalar>(rows * outputs, Key{3});
+  const auto parameters = incontext_tests::normals<Scalar>(layout.size(), Key{1});
+  const auto input = incontext_tests::normals<Scalar>(rows * inputs, Key{2});
+  const auto d_output = incontext_tests::normals<Scalar>(rows * outputs, Key{3});
   const MatrixView<const Scalar> x(input.data(), rows, inputs);
   const MatrixView<const Scalar> d_y(d_output.data(), rows, outputs);
   for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {

@@ -18,7 +18,6 @@ using incontext::MatrixView;
 using incontext::NoNorm;
 using incontext::ParameterLayout;
 using incontext::SequenceShape;
-using incontext::Stream;
 using incontext::Workspace;
 using incontext_tests::content;
 using incontext_tests::gradient_tolerance;
@@ -33,11 +32,9 @@ TEST_CASE_TEMPLATE("layer norm is gain * (x - mean) / sqrt(variance + epsilon) +
     CAPTURE(width);
     ParameterLayout layout;
     const LayerNorm layer(layout, "ln", width);
-    AlignedVector<Scalar> parameters(static_cast<std::size_t>(layout.size()));
-    Stream(Key{1}).fill_normal(parameters.begin(), parameters.end());
+    const AlignedVector<Scalar> parameters = normals<Scalar>(layout.size(), Key{1});
     const SequenceShape shape{3, 2};
-    AlignedVector<Scalar> input(static_cast<std::size_t>(shape.rows() * width));
-    Stream(Key{2}).fill_normal(input.begin(), input.end());
+    const AlignedVector<Scalar> input = normals<Scalar>(shape.rows() * width, Key{2});
     Workspace<Scalar> workspace;
     LayerNorm::Cache<Scalar> cache;
     const MatrixView<const Scalar> output = layer.forward(
@@ -141,11 +138,9 @@ TEST_CASE_TEMPLATE("the output of layer norm can be made again, bit for bit, whe
     CAPTURE(width);
     ParameterLayout layout;
     const LayerNorm layer(layout, "ln", width);
-    AlignedVector<Scalar> parameters(static_cast<std::size_t>(layout.size()));
-    Stream(Key{1}).fill_normal(parameters.begin(), parameters.end());
+    const AlignedVector<Scalar> parameters = normals<Scalar>(layout.size(), Key{1});
     const SequenceShape shape{3, 2};
-    AlignedVector<Scalar> input(static_cast<std::size_t>(shape.rows() * width));
-    Stream(Key{2}).fill_normal(input.begin(), input.end());
+    const AlignedVector<Scalar> input = normals<Scalar>(shape.rows() * width, Key{2});
     Workspace<Scalar> workspace;
     LayerNorm::Cache<Scalar> cache;
     const auto mark = workspace.temporary().mark();
@@ -165,21 +160,15 @@ TEST_CASE_TEMPLATE("the backward of layer norm onto an addend is their sum withi
     CAPTURE(width);
     ParameterLayout layout;
     const LayerNorm layer(layout, "ln", width);
-    AlignedVector<Scalar> parameters(static_cast<std::size_t>(layout.size()));
-    Stream(Key{1}).fill_normal(parameters.begin(), parameters.end());
+    const AlignedVector<Scalar> parameters = normals<Scalar>(layout.size(), Key{1});
     const SequenceShape shape{3, 2};
     const Index count = shape.rows() * width;
-    const auto draw = [&](Key key) {
-      AlignedVector<Scalar> values(static_cast<std::size_t>(count));
-      Stream(key).fill_normal(values.begin(), values.end());
-      return values;
-    };
     const auto view = [&](const AlignedVector<Scalar>& values) {
       return MatrixView<const Scalar>(values.data(), shape.rows(), width);
     };
-    const AlignedVector<Scalar> input = draw(Key{2});
-    const AlignedVector<Scalar> d_output = draw(Key{3});
-    const AlignedVector<Scalar> addend = draw(Key{4});
+    const AlignedVector<Scalar> input = normals<Scalar>(count, Key{2});
+    const AlignedVector<Scalar> d_output = normals<Scalar>(count, Key{3});
+    const AlignedVector<Scalar> addend = normals<Scalar>(count, Key{4});
     Workspace<Scalar> workspace;
     LayerNorm::Cache<Scalar> cache;
     (void)layer.forward(parameters.data(), shape, view(input), cache, workspace);

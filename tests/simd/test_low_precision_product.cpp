@@ -17,7 +17,6 @@ using incontext::MatrixView;
 using incontext::multiply;
 using incontext::multiply_transposed_left;
 using incontext::pack_tiles;
-using incontext::pack_tiles_transposed;
 using incontext::PackedTiles;
 using incontext::Precision;
 using incontext::ProductStart;
@@ -262,7 +261,8 @@ TEST_CASE("tiles of a transposed matrix have the bits of the matrix's, padding i
         AlignedVector<float> memory(size + 1, 77.0F);
         AlignedVector<float> turned_memory(size + 1, 77.0F);
         const PackedTiles tiles = pack_tiles(precision, b.view(), memory.data());
-        const PackedTiles turned_tiles = pack_tiles_transposed(precision, turned.view(), turned_memory.data());
+        const PackedTiles turned_tiles =
+            pack_tiles(precision, turned.view(), turned_memory.data(), incontext::Orientation::transposed);
         CHECK(same_bits(memory, turned_memory));
         CHECK(memory.back() == 77.0F);
         for (const PackedTiles& each : {tiles, turned_tiles}) {

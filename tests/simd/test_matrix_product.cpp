@@ -20,7 +20,6 @@ using incontext::MatrixView;
 using incontext::multiply;
 using incontext::multiply_transposed_left;
 using incontext::pack;
-using incontext::pack_transposed;
 using incontext::PackedPanels;
 using incontext::ProductStart;
 using incontext::Stream;
@@ -279,6 +278,7 @@ TEST_CASE_TEMPLATE("A^T B has the bits of the product with the transposed matrix
   multiply<Scalar>(a_transposed.view(), *Panels<Scalar>(b.view()), right.view());
   CHECK(same_bits(content<Scalar>(left.view()), content<Scalar>(right.view())));
   incontext::AlignedVector<Scalar> memory(static_cast<std::size_t>(PackedPanels<Scalar>::size(525, 45)));
-  multiply<Scalar>(a_transposed.view(), pack_transposed<Scalar>(b_transposed.view(), memory.data()), turned.view());
+  multiply<Scalar>(a_transposed.view(),
+                   pack<Scalar>(b_transposed.view(), memory.data(), incontext::Orientation::transposed), turned.view());
   CHECK(same_bits(content<Scalar>(turned.view()), content<Scalar>(right.view())));
 }

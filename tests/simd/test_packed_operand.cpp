@@ -19,7 +19,6 @@ using incontext::multiply;
 using incontext::multiply_transposed_left;
 using incontext::pack;
 using incontext::pack_operand;
-using incontext::pack_operand_transposed;
 using incontext::pack_tiles;
 using incontext::PackedOperand;
 using incontext::PackedPanels;
@@ -93,7 +92,7 @@ TEST_CASE_TEMPLATE("a packed operand multiplies as the kernel of its precision d
     AlignedVector<Scalar> turned_memory = memory;
     const PackedOperand<Scalar> packed = pack_operand<Scalar>(precision, b.view(), memory.data());
     const PackedOperand<Scalar> packed_turned =
-        pack_operand_transposed<Scalar>(precision, turned.view(), turned_memory.data());
+        pack_operand<Scalar>(precision, turned.view(), turned_memory.data(), incontext::Orientation::transposed);
     CHECK(memory.back() == Scalar(77));
     CHECK(turned_memory.back() == Scalar(77));
     for (const PackedOperand<Scalar>& operand : {packed, packed_turned}) {

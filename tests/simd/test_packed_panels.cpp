@@ -13,7 +13,6 @@ using incontext::Index;
 using incontext::Key;
 using incontext::MatrixView;
 using incontext::pack;
-using incontext::pack_transposed;
 using incontext::PackedPanels;
 using incontext::panel_columns;
 using incontext_tests::Island;
@@ -95,7 +94,8 @@ TEST_CASE_TEMPLATE("transposed panels are the panels of the transposed matrix", 
       std::vector<Scalar> memory = memory_for<Scalar>(inner, columns);
       std::vector<Scalar> turned_memory = memory;
       (void)pack<Scalar>(b.view(), memory.data());
-      const PackedPanels<Scalar> panels = pack_transposed<Scalar>(turned.view(), turned_memory.data());
+      const PackedPanels<Scalar> panels =
+          pack<Scalar>(turned.view(), turned_memory.data(), incontext::Orientation::transposed);
       CHECK(panels.inner == inner);
       CHECK(panels.columns == columns);
       CHECK(same_bits(memory, turned_memory));

@@ -30,7 +30,12 @@ Compile without it, or define INCONTEXT_ALLOW_FAST_MATH to accept results that d
 #define INCONTEXT_NO_EXCEPTIONS
 #endif
 
-#if defined(__AVX512F__) && (defined(__AMX_BF16__) || defined(__AMXBF16__))
+// Two spellings: that of g++ and newer clang++, and that of clang++ 14.
+#if defined(__AMX_BF16__) || defined(__AMXBF16__)
+#define INCONTEXT_TARGET_HAS_AMX
+#endif
+
+#if defined(__AVX512F__) && defined(INCONTEXT_TARGET_HAS_AMX)
 #define INCONTEXT_INSTRUCTION_SET avx512_amx
 #elif defined(__AVX512F__) && defined(__AVX512BF16__)
 #define INCONTEXT_INSTRUCTION_SET avx512_bf16

@@ -40,8 +40,9 @@ class RotateInputs {
   /// other, which is its QR decomposition with a positive diagonal of R (Mezzadri, "How to generate random matrices
   /// from the classical compact groups", Notices of the AMS 54, 2007, section 5). Each row is cleared of the earlier
   /// ones twice: once leaves what rounding left, twice is enough (Giraud, Langou, Rozloznik, "The loss of orthogonality
-  /// in the Gram-Schmidt orthogonalization process", Computers & Mathematics with Applications 50, 2005). \throws
-  /// ConfigurationError if dimension is below 1
+  /// in the Gram-Schmidt orthogonalization process", Computers & Mathematics with Applications 50, 2005).
+  ///
+  /// \throws ConfigurationError if dimension is below 1
   [[nodiscard]] static RotateInputs random(Index dimension, Key key) {
     require(dimension >= 1, "RotateInputs::random: dimension is ", dimension, ", expected at least 1");
     RowMatrix<double> rotation(dimension, dimension);

@@ -7,7 +7,6 @@
 #include "incontext/nn/mask.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <string>
 
 INCONTEXT_NAMESPACE_BEGIN
@@ -66,14 +65,14 @@ class Attention {
     for (Index sequence = 0; sequence < shape.sequences; ++sequence) {
       for (Index head = 0; head < heads_; ++head) {
         const Heads<Scalar> views = heads_of(shape, sequence, head, cache);
-        multiply<Scalar>(views.queries, pack_transposed(views.keys, panels), views.weights, {},
-                         VisibleColumns{head_size(), tokens});
+        multiply<Scalar>(views.queries, pack(views.keys, panels, Orientation::transposed), views.weights, {},
+                         VisibleColumns{{head_size(), tokens}});
         for (Index token = 0; token < tokens; ++token) {
           Kernel::forward(scale, Mask::visible(token, tokens), views.weights.columns, views.weights.row(token));
         }
         multiply<Scalar>(views.weights.block(0, 0, tokens, tokens), pack(views.values, panels),
                          mixed.block(sequence * tokens, head * head_size(), tokens, head_size()), {},
-                         VisibleInner{tokens});
+                         VisibleInner{{tokens, head_size()}});
       }
     }
     temporary.release(mark);
@@ -109,16 +108,18 @@ class Attention {
         const MatrixView<const Scalar> d_head =
             d_mixed.block(sequence * tokens, head * head_size(), tokens, head_size());
         const MatrixView<const Scalar> attended = views.weights.block(0, 0, tokens, tokens);
-        multiply_transposed_left<Scalar>(attended, d_head, d_block(2), {}, SeenInner{tokens}, workspace);  // dV = A' dO
-        multiply<Scalar>(d_head, pack_transposed(views.values, panels), d_weights, {},
-                         VisibleColumns{head_size(), tokens});  // dA = dO V'
+        multiply_transposed_left<Scalar>(attended, d_head, d_block(2), {}, SeenInner{{tokens, head_size()}},
+                                         workspace);  // dV = A' dO
+        multiply<Scalar>(d_head, pack(views.values, panels, Orientation::transposed), d_weights, {},
+                         VisibleColumns{{head_size(), tokens}});  // dA = dO V'
         for (Index token = 0; token < tokens; ++token) {
           Kernel::backward(scale, Mask::visible(token, tokens), d_weights.columns, attended.row(token),
                            d_weights.row(token));
         }
         const MatrixView<const Scalar> d_scores = d_weights.block(0, 0, tokens, tokens);
-        multiply<Scalar>(d_scores, pack(views.keys, panels), d_block(0), {}, VisibleInner{tokens});  // dQ = dS K
-        multiply_transposed_left<Scalar>(d_scores, views.queries, d_block(1), {}, SeenInner{tokens},
+        multiply<Scalar>(d_scores, pack(views.keys, panels), d_block(0), {},
+                         VisibleInner{{tokens, head_size()}});  // dQ = dS K
+        multiply_transposed_left<Scalar>(d_scores, views.queries, d_block(1), {}, SeenInner{{tokens, head_size()}},
                                          workspace);  // dK = dS' Q
       }
     }
@@ -128,26 +129,16 @@ class Attention {
 
  private:
   // What the mask leaves of a product of tiles of rows. Rows of queries meet the keys that their last row sees.
-  struct VisibleColumns {
-    Index inner;
-    Index tokens;
-    [[nodiscard]] static Index first_inner(Index) { return 0; }
-    [[nodiscard]] Index last_inner(Index) const { return inner; }
-    [[nodiscard]] Index last_column(Index last_row) const { return Mask::visible(last_row - 1, tokens); }
+  struct VisibleColumns : WholeProduct {
+    [[nodiscard]] Index last_column(Index last_row) const { return Mask::visible(last_row - 1, this->columns); }
   };
   // Rows of attention weights are zero beyond what their last row sees.
-  struct VisibleInner {
-    Index inner;
-    [[nodiscard]] static Index first_inner(Index) { return 0; }
-    [[nodiscard]] Index last_inner(Index last_row) const { return Mask::visible(last_row - 1, inner); }
-    [[nodiscard]] static Index last_column(Index) { return std::numeric_limits<Index>::max(); }
+  struct VisibleInner : WholeProduct {
+    [[nodiscard]] Index last_inner(Index last_row) const { return Mask::visible(last_row - 1, this->inner); }
   };
   // Columns of attention weights are zero above the first row that sees their first.
-  struct SeenInner {
-    Index inner;
+  struct SeenInner : WholeProduct {
     [[nodiscard]] static Index first_inner(Index first_row) { return Mask::first_seeing(first_row); }
-    [[nodiscard]] Index last_inner(Index) const { return inner; }
-    [[nodiscard]] static Index last_column(Index) { return std::numeric_limits<Index>::max(); }
   };
 
   // Room for the panels of any operand of one head.

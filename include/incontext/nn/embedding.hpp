@@ -57,8 +57,9 @@ class Embedding {
     const MatrixView<Scalar> output = workspace.take(input.shape.rows(), width_);
     const auto mark = workspace.mark();
     if (inputs_ > 0) {
-      const auto panels = pack_transposed(weights.matrix(weight_, width_),
-                                          workspace.take(1, PackedPanels<Scalar>::size(inputs_, width_)).data);
+      const auto panels =
+          pack(weights.matrix(weight_, width_), workspace.take(1, PackedPanels<Scalar>::size(inputs_, width_)).data,
+               Orientation::transposed);
       multiply<Scalar>(input.feature_rows(), panels, output);
     }
     workspace.release(mark);

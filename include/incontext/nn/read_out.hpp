@@ -34,8 +34,9 @@ class ReadOut {
     cache.input = input;
     const MatrixView<Scalar> output = workspace.take(shape.rows(), bias_.size);
     const auto mark = workspace.mark();
-    const auto panels = pack_transposed(weights.matrix(weight_, bias_.size),
-                                        workspace.take(1, PackedPanels<Scalar>::size(width_, bias_.size)).data);
+    const auto panels =
+        pack(weights.matrix(weight_, bias_.size),
+             workspace.take(1, PackedPanels<Scalar>::size(width_, bias_.size)).data, Orientation::transposed);
     multiply<Scalar>(input, panels, output, {weights.vector(bias_)});
     workspace.release(mark);
     return output;

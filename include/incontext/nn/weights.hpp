@@ -14,9 +14,6 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// Which way round a weight matrix enters a product.
-enum class Orientation { as_stored, transposed };
-
 /// A weight matrix, [rows, columns] as stored.
 struct WeightMatrix {
   ParameterId id;
@@ -37,10 +34,8 @@ class PackedWeights {
     Index size = 0;
     for (const WeightMatrix& matrix : matrices_) {
       for (const Orientation orientation : {Orientation::as_stored, Orientation::transposed}) {
-        const bool turned = orientation == Orientation::transposed;
         offsets_.push_back(size);
-        size += PackedOperand<Scalar>::size(precision, turned ? matrix.columns : matrix.rows,
-                                            turned ? matrix.rows : matrix.columns);
+        size += PackedOperand<Scalar>::size(precision, matrix.rows, matrix.columns, orientation);
       }
     }
     storage_.resize(static_cast<std::size_t>(size));
@@ -54,8 +49,7 @@ class PackedWeights {
       const MatrixView<const Scalar> view(values + matrix.id.offset, matrix.rows, matrix.columns);
       Scalar* const target = storage_.data() + offsets_[static_cast<std::size_t>(index)];
       operands_[static_cast<std::size_t>(index)] =
-          index % 2 == 0 ? incontext::pack_operand<Scalar>(precision_, view, target)
-                         : incontext::pack_operand_transposed<Scalar>(precision_, view, target);
+          pack_operand(precision_, view, target, index % 2 == 0 ? Orientation::as_stored : Orientation::transposed);
     });
   }
 
@@ -108,13 +102,8 @@ class Weights {
       return *ready;
     }
     const MatrixView<const Scalar> view = matrix(id, rows);
-    const bool turned = orientation == Orientation::transposed;
-    Scalar* const target = workspace
-                               .take(1, PackedOperand<Scalar>::size(precision_, turned ? view.columns : view.rows,
-                                                                    turned ? view.rows : view.columns))
-                               .data;
-    return turned ? pack_operand_transposed<Scalar>(precision_, view, target)
-                  : pack_operand<Scalar>(precision_, view, target);
+    const Index size = PackedOperand<Scalar>::size(precision_, view.rows, view.columns, orientation);
+    return pack_operand(precision_, view, workspace.take(1, size).data, orientation);
   }
 
  private:

@@ -129,26 +129,19 @@ struct PackedTiles {
   }
 };
 
-/// The tiles of B, [inner, columns]; `target` has room for PackedTiles::size floats.
-inline PackedTiles pack_tiles(Precision precision, MatrixView<const float> b, float* target) {
+/// The tiles of B, or of B^T; `target` has room for PackedTiles::size floats.
+inline PackedTiles pack_tiles(Precision precision, MatrixView<const float> b, float* target,
+                              Orientation orientation = Orientation::as_stored) {
+  const bool is_turned = orientation == Orientation::transposed;
+  const bool has_low = precision == Precision::bf16x3;
   const Index pairs = PackedTiles::size(Precision::bf16, b.rows, b.columns);
-  Bfloat16Pair* const tiles = detail::as_pairs(target, PackedTiles::size(precision, b.rows, b.columns));
-  detail::tiles_of<Part::high>(b, tiles);
-  if (precision == Precision::bf16x3) {
-    detail::tiles_of<Part::low>(b, tiles + pairs);
+  Bfloat16Pair* const high = detail::as_pairs(target, PackedTiles::size(precision, b.rows, b.columns));
+  Bfloat16Pair* const low = has_low ? high + pairs : nullptr;
+  (is_turned ? detail::tiles_of_transposed<Part::high> : detail::tiles_of<Part::high>)(b, high);
+  if (has_low) {
+    (is_turned ? detail::tiles_of_transposed<Part::low> : detail::tiles_of<Part::low>)(b, low);
   }
-  return {tiles, precision == Precision::bf16x3 ? tiles + pairs : nullptr, b.rows, b.columns};
-}
-
-/// The tiles of B^T, given B as [columns, inner].
-inline PackedTiles pack_tiles_transposed(Precision precision, MatrixView<const float> b, float* target) {
-  const Index pairs = PackedTiles::size(Precision::bf16, b.columns, b.rows);
-  Bfloat16Pair* const tiles = detail::as_pairs(target, PackedTiles::size(precision, b.columns, b.rows));
-  detail::tiles_of_transposed<Part::high>(b, tiles);
-  if (precision == Precision::bf16x3) {
-    detail::tiles_of_transposed<Part::low>(b, tiles + pairs);
-  }
-  return {tiles, precision == Precision::bf16x3 ? tiles + pairs : nullptr, b.columns, b.rows};
+  return {high, low, is_turned ? b.columns : b.rows, is_turned ? b.rows : b.columns};
 }
 
 namespace detail {
@@ -156,9 +149,24 @@ namespace detail {
 /// The left operand in rows of pairs.
 struct PackedRows {
   const Bfloat16Pair* high = nullptr;
-  const Bfloat16Pair* low = nullptr;
+  const Bfloat16Pair* low = nullptr;  // null for bf16
   Index stride = 0;
 };
+
+/// The rows of A, or of A^T, in the workspace.
+inline PackedRows pack_rows(MatrixView<const float> a, Orientation orientation, bool has_low,
+                            Workspace<float>& workspace) {
+  const bool is_turned = orientation == Orientation::transposed;
+  const Index size = whole_blocks(a.rows) * whole_blocks(a.columns) / 2;
+  const auto take = [&] { return as_pairs(workspace.take(1, size).data, size); };
+  Bfloat16Pair* const high = take();
+  (is_turned ? rows_of_transposed<Part::high> : rows_of<Part::high>)(a, high);
+  Bfloat16Pair* const low = has_low ? take() : nullptr;
+  if (has_low) {
+    (is_turned ? rows_of_transposed<Part::low> : rows_of<Part::low>)(a, low);
+  }
+  return {high, low, whole_blocks(is_turned ? a.rows : a.columns) / 2};
+}
 
 /// C = start + A B on blocks of 32 x 32: whole ones from where the start lies to where C does, those at the edges
 /// through a buffer.
@@ -225,15 +233,8 @@ inline void multiply(MatrixView<const float> a, const PackedTiles& b, MatrixView
                      const ProductStart<float>& start, Workspace<float>& shared, Finish&& finish = {}) {
   Workspace<float>& workspace = shared.temporary();
   const auto mark = workspace.mark();
-  const Index size = detail::whole_blocks(a.rows) * detail::whole_blocks(a.columns) / 2;
-  const auto take = [&] { return detail::as_pairs(workspace.take(1, size).data, size); };
-  Bfloat16Pair* const high = take();
-  detail::rows_of<Part::high>(a, high);
-  Bfloat16Pair* const low = b.low == nullptr ? nullptr : take();
-  if (low != nullptr) {
-    detail::rows_of<Part::low>(a, low);
-  }
-  detail::block_product({high, low, detail::whole_blocks(a.columns) / 2}, b, c, start, finish);
+  const detail::PackedRows rows = detail::pack_rows(a, Orientation::as_stored, b.low != nullptr, workspace);
+  detail::block_product(rows, b, c, start, finish);
   workspace.release(mark);
 }
 
@@ -242,17 +243,11 @@ inline void multiply_transposed_left(Precision precision, MatrixView<const float
                                      MatrixView<float> c, const ProductStart<float>& start,
                                      Workspace<float>& workspace) {
   const auto mark = workspace.mark();
-  const Index size = detail::whole_blocks(a.rows) * detail::whole_blocks(a.columns) / 2;
-  const auto take = [&] { return detail::as_pairs(workspace.take(1, size).data, size); };
-  Bfloat16Pair* const high = take();
-  detail::rows_of_transposed<Part::high>(a, high);
-  Bfloat16Pair* const low = precision == Precision::bf16x3 ? take() : nullptr;
-  if (low != nullptr) {
-    detail::rows_of_transposed<Part::low>(a, low);
-  }
+  const detail::PackedRows rows =
+      detail::pack_rows(a, Orientation::transposed, precision == Precision::bf16x3, workspace);
   const PackedTiles tiles =
       pack_tiles(precision, b, workspace.take(1, PackedTiles::size(precision, b.rows, b.columns)).data);
-  detail::block_product({high, low, detail::whole_blocks(a.rows) / 2}, tiles, c, start, NoFinish{});
+  detail::block_product(rows, tiles, c, start, NoFinish{});
   workspace.release(mark);
 }
 

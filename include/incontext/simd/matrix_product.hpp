@@ -169,13 +169,13 @@ inline void product_panel(LeftOperand<Scalar> a, const Scalar* panel, Index firs
       const Index from = (std::max)(first, block);
       const Index to = (std::min)(last, block + inner_block);
       Scalar* const target = c.row(row) + first_column;
-      const bool adds = !is_first || start.addend.data != nullptr;
-      const Scalar* addend = !is_first ? target : adds ? start.addend.row(row) + first_column : nullptr;
+      const MatrixView<const Scalar> onto = is_first ? start.addend : c;  // what the blocks before have left in C
+      const Scalar* const addend = onto.data == nullptr ? nullptr : onto.row(row) + first_column;
       product_tile<Scalar>(
           rows, columns, width, to - from,
           {a.data + (row - first_row) * a.row_stride + from * a.inner_stride, a.row_stride, a.inner_stride},
           panel + from * width, is_first && start.bias != nullptr ? start.bias + first_column : nullptr, addend,
-          is_first ? start.addend.stride : c.stride, target, c.stride);
+          onto.stride, target, c.stride);
       if (to == last) {
         finish(row, first_column, rows, columns);
       }

@@ -19,8 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 
-// Two spellings: that of g++ and newer clang++, and that of clang++ 14.
-#if (defined(__AMX_BF16__) || defined(__AMXBF16__)) && defined(__linux__)
+#if defined(INCONTEXT_TARGET_HAS_AMX) && defined(__linux__)
 #define INCONTEXT_HAS_AMX
 #include <immintrin.h>
 #include <sys/syscall.h>

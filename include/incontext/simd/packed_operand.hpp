@@ -25,35 +25,27 @@ struct PackedOperand {
   PackedPanels<Scalar> panels;  ///< for fp32
   PackedTiles tiles;            ///< for the others
 
-  /// Scalars' worth of memory that a matrix needs.
-  static constexpr Index size(Precision precision, Index inner, Index columns) {
-    return is_low<Scalar>(precision) ? PackedTiles::size(precision, inner, columns)
-                                     : PackedPanels<Scalar>::size(inner, columns);
+  /// Scalars' worth of memory that a matrix, [rows, columns] as stored, needs.
+  static constexpr Index size(Precision precision, Index rows, Index columns,
+                              Orientation orientation = Orientation::as_stored) {
+    if (orientation == Orientation::transposed) {
+      return size(precision, columns, rows);
+    }
+    return is_low<Scalar>(precision) ? PackedTiles::size(precision, rows, columns)
+                                     : PackedPanels<Scalar>::size(rows, columns);
   }
 };
 
-/// Packs B, [inner, columns], in `target`, which has room for PackedOperand::size.
+/// Packs B, [inner, columns], or B^T, [columns, inner] as stored, in `target`, which has room for PackedOperand::size.
 template <class Scalar>
-[[nodiscard]] inline PackedOperand<Scalar> pack_operand(Precision precision, MatrixView<const Scalar> b,
-                                                        Scalar* target) {
+[[nodiscard]] inline PackedOperand<Scalar> pack_operand(Precision precision, MatrixView<const Scalar> b, Scalar* target,
+                                                        Orientation orientation = Orientation::as_stored) {
   if constexpr (std::is_same_v<Scalar, float>) {
     if (is_low<Scalar>(precision)) {
-      return {precision, {}, pack_tiles(precision, b, target)};
+      return {precision, {}, pack_tiles(precision, b, target, orientation)};
     }
   }
-  return {precision, pack(b, target), {}};
-}
-
-/// Packs B^T, [b.columns, b.rows].
-template <class Scalar>
-[[nodiscard]] inline PackedOperand<Scalar> pack_operand_transposed(Precision precision, MatrixView<const Scalar> b,
-                                                                   Scalar* target) {
-  if constexpr (std::is_same_v<Scalar, float>) {
-    if (is_low<Scalar>(precision)) {
-      return {precision, {}, pack_tiles_transposed(precision, b, target)};
-    }
-  }
-  return {precision, pack_transposed(b, target), {}};
+  return {precision, pack(b, target, orientation), {}};
 }
 
 /// C = start + A B at the precision that B is packed for. Shapes [m, k] [k, n] -> [m, n].

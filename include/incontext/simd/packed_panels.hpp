@@ -10,6 +10,9 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
+/// Which way round a matrix enters a product: as it is stored, or as its transpose.
+enum class Orientation { as_stored, transposed };
+
 /// Registers of columns in a panel.
 inline constexpr int panel_registers = 2;
 /// Columns of a panel.
@@ -72,22 +75,16 @@ inline void pack_panel_transposed(MatrixView<const Scalar> b, Index first_column
 
 }  // namespace detail
 
-/// The panels of B; `target` has room for PackedPanels::size of them.
+/// The panels of B, or of B^T; `target` has room for PackedPanels::size of them.
 template <class Scalar>
-inline PackedPanels<Scalar> pack(MatrixView<const Scalar> b, Scalar* target) {
-  const PackedPanels<Scalar> panels{target, b.rows, b.columns};
-  for (Index column = 0; column < b.columns; column += panel_columns<Scalar>) {
-    detail::pack_panel(b, column, panels.width_of(b.columns - column), target + b.rows * column);
-  }
-  return panels;
-}
-
-/// The panels of B^T: of the [b.columns, b.rows] matrix.
-template <class Scalar>
-inline PackedPanels<Scalar> pack_transposed(MatrixView<const Scalar> b, Scalar* target) {
-  const PackedPanels<Scalar> panels{target, b.columns, b.rows};
-  for (Index column = 0; column < b.rows; column += panel_columns<Scalar>) {
-    detail::pack_panel_transposed(b, column, panels.width_of(b.rows - column), target + b.columns * column);
+inline PackedPanels<Scalar> pack(MatrixView<const Scalar> b, Scalar* target,
+                                 Orientation orientation = Orientation::as_stored) {
+  const bool is_turned = orientation == Orientation::transposed;
+  const PackedPanels<Scalar> panels{target, is_turned ? b.columns : b.rows, is_turned ? b.rows : b.columns};
+  for (Index column = 0; column < panels.columns; column += panel_columns<Scalar>) {
+    (is_turned ? detail::pack_panel_transposed<Scalar>
+               : detail::pack_panel<Scalar>)(b, column, panels.width_of(panels.columns - column),
+                                             target + panels.inner * column);
   }
   return panels;
 }

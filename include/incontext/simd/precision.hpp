@@ -23,14 +23,14 @@ enum class Precision {
   return precision == Precision::fp32 ? "fp32" : precision == Precision::bf16 ? "bf16" : "bf16x3";
 }
 
-/// The precision of that name. \throws ConfigurationError if there is none
-[[nodiscard]] inline Precision precision_named(std::string_view name) {
+/// The precision of that name; `what` is what the error calls it. \throws ConfigurationError if there is none
+[[nodiscard]] inline Precision precision_named(std::string_view name, std::string_view what = "precision") {
   for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
     if (name == name_of(precision)) {
       return precision;
     }
   }
-  raise<ConfigurationError>(text("precision is '", name, "', expected fp32, bf16 or bf16x3"));
+  raise<ConfigurationError>(text(what, " is '", name, "', expected fp32, bf16 or bf16x3"));
 }
 
 INCONTEXT_NAMESPACE_END
