@@ -171,7 +171,7 @@ inline std::vector<Claim> claims_of(const Settings& settings, const Table& table
                      error(seed, "pretrained", "D_mix", 0, -1, "mixture_posterior") -
                  1.0;
         },
-        settings.preset == "demo" ? 0.30 : 0.15);
+        0.15);
     add("2b",
         "From 3 exemplars on, the D_disc error is nearer to the pool posterior's than to ridge's (smallest margin)",
         Expected::positive, study, [error, many](std::uint64_t seed) {

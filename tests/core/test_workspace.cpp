@@ -57,17 +57,32 @@ TEST_CASE_TEMPLATE("views have their shape, start on a cache line and do not ove
     const MatrixView<Scalar> view = workspace.take(rows, columns);
     CHECK(view.rows == rows);
     CHECK(view.columns == columns);
-    CHECK(view.stride == columns);
+    CHECK(view.stride >= columns);
     CHECK(on_cache_line(view.data));
     views.push_back(view);
     // Growing must not move what was handed out before, so every view is written before the next is taken.
-    std::fill(view.data, view.data + rows * columns, Scalar(static_cast<float>(views.size())));
+    std::fill(view.data, view.data + rows * view.stride, Scalar(static_cast<float>(views.size())));
   }
   for (std::size_t index = 0; index < views.size(); ++index) {
     CAPTURE(index);
     const MatrixView<Scalar>& view = views[index];
-    CHECK(std::all_of(view.data, view.data + view.rows * view.columns,
+    CHECK(std::all_of(view.data, view.data + view.rows * view.stride,
                       [&](Scalar value) { return value == Scalar(static_cast<float>(index + 1)); }));
+  }
+}
+
+TEST_CASE("rows lie close, but for long ones that would crowd into a few sets of a cache") {
+  Workspace<float> workspace;
+  for (const Index columns : {1, 16, 64, 100, 130, 1000}) {
+    CHECK(workspace.take(3, columns).stride == columns);
+  }
+  for (const Index columns : {128, 256, 384, 1024, 4096}) {
+    CAPTURE(columns);
+    const MatrixView<float> view = workspace.take(3, columns);
+    const Index lines = view.stride * static_cast<Index>(sizeof(float)) / Index{incontext::cache_line_bytes};
+    CHECK(lines % 2 == 1);  // so that as many rows as there are sets all fall into different ones
+    CHECK(on_cache_line(view.row(1)));
+    CHECK(workspace.take(1, columns).stride == columns);  // a single row crowds nobody, and may be plain memory
   }
 }
 

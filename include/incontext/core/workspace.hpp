@@ -17,9 +17,11 @@ INCONTEXT_NAMESPACE_BEGIN
 template <class Scalar>
 class Workspace {
  public:
-  /// An uninitialised [rows, columns] matrix.
+  /// An uninitialised [rows, columns] matrix. Long rows of a size that would put many of them into the same sets of a
+  /// cache lie a little further apart.
   [[nodiscard]] MatrixView<Scalar> take(Index rows, Index columns) {
-    const Index wanted = (rows * columns + granule - 1) / granule * granule;
+    const Index stride = rows > 1 && columns > 0 && columns % crowding == 0 ? columns + granule : columns;
+    const Index wanted = (rows * stride + granule - 1) / granule * granule;
     while (current_ < chunks_.size() && used_ + wanted > static_cast<Index>(chunks_[current_].size())) {
       ++current_;
       used_ = 0;
@@ -30,13 +32,13 @@ class Workspace {
     }
     Scalar* first = chunks_[current_].data() + used_;
     used_ += wanted;
-    return {first, rows, columns};
+    return {first, rows, columns, stride};
   }
 
   /// A [rows, columns] matrix of zeros.
   [[nodiscard]] MatrixView<Scalar> take_zeros(Index rows, Index columns) {
     const MatrixView<Scalar> view = take(rows, columns);
-    std::fill(view.data, view.data + rows * columns, Scalar{});
+    std::fill(view.data, view.data + rows * view.stride, Scalar{});
     return view;
   }
 
@@ -85,6 +87,7 @@ class Workspace {
 
  private:
   static constexpr Index granule = 16;
+  static constexpr Index crowding = 128;
   static constexpr Index smallest_chunk = Index{1} << 16;
   std::deque<AlignedVector<Scalar>> chunks_;
   std::size_t current_ = 0;

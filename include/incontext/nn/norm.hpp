@@ -167,9 +167,7 @@ class NoNorm {
   MatrixView<Scalar> backward(WeightsOf<Scalar>, SequenceShape shape, MatrixView<const Scalar> d_output,
                               const Cache<Scalar>&, Scalar*, Workspace<Scalar>& workspace) const {
     const MatrixView<Scalar> d_input = workspace.take(shape.rows(), d_output.columns);
-    for (Index row = 0; row < d_output.rows; ++row) {
-      std::copy(d_output.row(row), d_output.row(row) + d_output.columns, d_input.row(row));
-    }
+    copy_matrix<Scalar>(d_output, d_input);
     return d_input;
   }
 };

@@ -127,7 +127,7 @@ class Transformer {
     const auto back = [&](const auto& layer, MatrixView<const Scalar> d_out, const auto& its_cache) {
       const auto mark = workspace.mark();
       const MatrixView<Scalar> d_in = layer.backward(weights, input.shape, d_out, its_cache, into, workspace);
-      std::copy(d_in.data, d_in.data + d_in.rows * d_in.columns, d_stream.data);
+      copy_matrix<Scalar>(d_in, d_stream);
       workspace.release(mark);
     };
     back(read_out_, d_output, cache.read_out);

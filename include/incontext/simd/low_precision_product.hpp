@@ -188,39 +188,56 @@ inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<
                             BlockOperands{a.low + row * a.stride, a.stride, tiles, steps}, both_high},
                  sums);
   };
-  for (Index column = 0; column < c.columns; column += block_size) {
+  const auto ask_for = [&](Index row, Index column) {
+    for (Index within = row; within < (std::min)(row + block_size, c.rows); ++within) {
+      prefetch_to_write(c.row(within) + column);
+      prefetch_to_write(c.row(within) + (std::min)(column + block_size, c.columns) - 1);
+    }
+  };
+  const auto block = [&](Index row, Index column) {
+    const Index rows = (std::min)(block_size, c.rows - row);
     const Index columns = (std::min)(block_size, c.columns - column);
     const float* const bias = start.bias == nullptr ? nullptr : start.bias + column;
-    for (Index row = 0; row < c.rows; row += block_size) {
-      const Index rows = (std::min)(block_size, c.rows - row);
-      float* const target = c.row(row) + column;
-      const float* const addend = start.addend.data == nullptr ? nullptr : start.addend.row(row) + column;
-      const bool is_whole = rows == block_size && columns == block_size;
-      if (is_whole && (addend == nullptr || bias == nullptr)) {
-        compute(
-            row, column,
-            {rows, addend != nullptr ? addend : bias, addend != nullptr ? start.addend.stride : 0, target, c.stride});
+    float* const target = c.row(row) + column;
+    const float* const addend = start.addend.data == nullptr ? nullptr : start.addend.row(row) + column;
+    const bool is_whole = rows == block_size && columns == block_size;
+    if (is_whole && (addend == nullptr || bias == nullptr)) {
+      return compute(
+          row, column,
+          {rows, addend != nullptr ? addend : bias, addend != nullptr ? start.addend.stride : 0, target, c.stride});
+    }
+    for (Index within = 0; within < rows; ++within) {
+      float* const sums = buffer + within * block_size;
+      const float* const its_addend = addend == nullptr ? nullptr : addend + within * start.addend.stride;
+      if (bias != nullptr && its_addend != nullptr) {
+        transform_row<float>(
+            columns, sums, [](const auto& left, const auto& right) { return left + right; }, its_addend, bias);
+      } else if (bias != nullptr || its_addend != nullptr) {
+        std::copy_n(bias != nullptr ? bias : its_addend, columns, sums);
       } else {
-        for (Index within = 0; within < rows; ++within) {
-          float* const sums = buffer + within * block_size;
-          const float* const its_addend = addend == nullptr ? nullptr : addend + within * start.addend.stride;
-          if (bias != nullptr && its_addend != nullptr) {
-            transform_row<float>(
-                columns, sums, [](const auto& left, const auto& right) { return left + right; }, its_addend, bias);
-          } else if (bias != nullptr || its_addend != nullptr) {
-            std::copy_n(bias != nullptr ? bias : its_addend, columns, sums);
-          } else {
-            std::fill_n(sums, columns, 0.0F);
-          }
-        }
-        compute(row, column,
-                {rows > 16 ? block_size : 16, buffer, block_size, is_whole ? target : buffer,
-                 is_whole ? c.stride : block_size});
-        for (Index within = 0; within < rows && !is_whole; ++within) {
-          std::copy_n(buffer + within * block_size, columns, target + within * c.stride);
-        }
+        std::fill_n(sums, columns, 0.0F);
       }
-      finish(row, column, rows, columns);
+    }
+    compute(row, column,
+            {rows > 16 ? block_size : 16, buffer, block_size, is_whole ? target : buffer,
+             is_whole ? c.stride : block_size});
+    for (Index within = 0; within < rows && !is_whole; ++within) {
+      std::copy_n(buffer + within * block_size, columns, target + within * c.stride);
+    }
+  };
+  // Panels of B that fit the first cache together meet every block of A there. While a block is summed, the lines of
+  // the next one's sums are on their way.
+  constexpr Index first_cache_pairs = Index{1} << 13;
+  const Index stride = (std::max)(Index{1}, first_cache_pairs / (std::max)(panel, Index{1})) * block_size;
+  for (Index first = 0; first < c.columns; first += stride) {
+    const Index last = (std::min)(first + stride, c.columns);
+    for (Index row = 0; row < c.rows; row += block_size) {
+      for (Index column = first; column < last; column += block_size) {
+        const bool is_last = column + block_size >= last;
+        ask_for(is_last ? row + block_size : row, is_last ? first : column + block_size);
+        block(row, column);
+        finish(row, column, (std::min)(block_size, c.rows - row), (std::min)(block_size, c.columns - column));
+      }
     }
   }
 }

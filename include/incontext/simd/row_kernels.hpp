@@ -38,6 +38,14 @@ inline void scale_row(Index count, Scalar factor, Scalar* target) {
       count, target, [factor](const auto& value) { return value * factor; }, static_cast<const Scalar*>(target));
 }
 
+/// left = right, matrix by matrix of one shape.
+template <class Scalar>
+inline void copy_matrix(MatrixView<const Scalar> right, MatrixView<Scalar> left) {
+  for (Index row = 0; row < left.rows; ++row) {
+    std::copy_n(right.row(row), left.columns, left.row(row));
+  }
+}
+
 /// left += right, matrix by matrix of one shape.
 template <class Scalar>
 inline void add_matrix(MatrixView<const Scalar> right, MatrixView<Scalar> left) {
