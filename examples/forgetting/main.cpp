@@ -51,7 +51,8 @@ int run(const Settings& settings, const std::string& command) {
     results.likelihoods = read_likelihoods(settings.output / "likelihood.csv");
   } else {
     ThreadExecutor executor(settings.threads);
-    const double seconds = projected_seconds(settings, executor) * static_cast<double>(settings.seeds);
+    const double step_seconds = seconds_of_step(settings, executor);
+    const double seconds = step_seconds * static_cast<double>(steps_of_seed(settings) * settings.seeds);
     std::fprintf(stderr, "forgetting, preset %s: %lld seed%s, training will take about %s on %lld thread%s\n",
                  settings.preset.c_str(), static_cast<long long>(settings.seeds), settings.seeds == 1 ? "" : "s",
                  duration_text(seconds).c_str(), static_cast<long long>(settings.threads),
@@ -64,8 +65,8 @@ int run(const Settings& settings, const std::string& command) {
     }
     for (Index index = 0; index < settings.seeds; ++index) {
       for (const double alpha : alphas) {
-        run_study(settings, settings.first_seed + static_cast<std::uint64_t>(index), alpha, executor, progress,
-                  results);
+        run_study(settings, settings.first_seed + static_cast<std::uint64_t>(index), alpha,
+                  {executor, progress, command, step_seconds}, results);
       }
     }
   }

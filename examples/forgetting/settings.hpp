@@ -51,6 +51,7 @@ struct Settings {
   // Evaluation.
   std::vector<double> gammas = {1.5, 2.0, 3.0};
   Index prompts = 2048;
+  Index evaluate_every = 0;        ///< steps of pretraining between evaluations of how far it has come; 0 for none
   Index likelihood_exemplars = 3;  ///< after which forgetting is held against the likelihood of the prompt
   // The run.
   Index seeds = 1;
@@ -104,7 +105,8 @@ inline Settings preset(const std::string& name) {
     settings.curriculum_dimension = 5;
     settings.curriculum_points = 11;
     settings.likelihood_exemplars = 10;
-    settings.checkpoint_every = 500;
+    settings.checkpoint_every = 250;
+    settings.evaluate_every = 250;
   } else {
     incontext::require(name == "demo", "--preset is '", name, "', expected demo, small or paper");
   }
@@ -155,6 +157,7 @@ inline void check(const Settings& settings) {
   for (const double gamma : settings.gammas) {
     require(std::isfinite(gamma) && gamma > 1.0, "--gamma is ", gamma, ", expected a finite scale above 1");
   }
+  at_least("--evaluate-every", settings.evaluate_every, 0);
   at_least("--prompts", settings.prompts, 16);
   require(settings.likelihood_exemplars >= 1 && settings.likelihood_exemplars <= settings.exemplars,
           "--likelihood-exemplars is ", settings.likelihood_exemplars, ", expected 1 to ", settings.exemplars);
@@ -237,6 +240,9 @@ inline Settings parse(int count, char** arguments) {
   app.add_option("--gamma", settings.gammas, "label scales of conjugate prompting")
       ->delimiter(',')
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(evaluation);
+  app.add_option("--evaluate-every", settings.evaluate_every,
+                 "steps between evaluations during pretraining on the mixture (learning.csv), 0 for none")
       ->group(evaluation);
   app.add_option("--prompts", settings.prompts, "evaluation prompts of every task")->group(evaluation);
   app.add_option("--likelihood-exemplars", settings.likelihood_exemplars,

@@ -1,10 +1,12 @@
 #pragma once
 /// One seed of the forgetting study: what is trained, and everything that is measured of it.
 
+#include "learning_curve.hpp"
 #include "settings.hpp"
 
 #include <incontext/incontext.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string>
@@ -139,15 +141,25 @@ inline TrainSettings pretraining(const Settings& settings, Index steps) {
           .points = {.start = settings.curriculum_points, .increment = 2, .interval = settings.curriculum_interval}}};
 }
 
+/// Where a study runs, and what it tells about itself.
+struct Surroundings {
+  ExecutorReference executor;
+  ProgressLine& progress;
+  std::string command;        ///< as it was typed
+  double step_seconds = 0.0;  ///< of a step on full prompts
+};
+
 /// Trains and measures one seed at one mixture weight. At alpha 0 and 1 there is one distribution, nothing to forget,
 /// and only the pretrained model is measured.
-inline void run_study(const Settings& settings, std::uint64_t seed, double alpha, ExecutorReference executor,
-                      ProgressLine& progress, Results& results) {
+inline void run_study(const Settings& settings, std::uint64_t seed, double alpha, const Surroundings& surroundings,
+                      Results& results) {
+  const auto& [executor, progress, command, step_seconds] = surroundings;
   const Key root = Key(seed).fold("forgetting");
   const Distributions distributions(settings, alpha, root);
   const Suite suite = suite_of(settings, distributions, root);
   const std::string place = text("seed-", seed, "-", study_name(alpha));
-  TrainingCurve curve{{.folder = settings.output / "training" / place, .every = 100}};
+  const std::filesystem::path folder = settings.output / "training" / place;
+  TrainingCurve curve{{.folder = folder, .every = 100}};
   Checkpoint checkpoint{{.folder = settings.output / "checkpoints" / place,
                          .every = settings.checkpoint_every,
                          .resume = settings.resume}};
@@ -176,16 +188,22 @@ inline void run_study(const Settings& settings, std::uint64_t seed, double alpha
 
   const bool is_pure = alpha == 0.0 || alpha == 1.0;
   const Index steps = is_pure ? settings.pure_steps : settings.steps;
-  const auto pretrain =
-      Pretrain{distributions.mixture, pretraining_optimiser(settings, steps), pretraining(settings, steps)};
+  const TrainSettings its_pretraining = pretraining(settings, steps);
+  const auto pretrain = Pretrain{distributions.mixture, pretraining_optimiser(settings, steps), its_pretraining};
   const auto fine_tune = FineTune{distributions.disc,
                                   chain(clip_norm(1.0), adam(), rate(settings.fine_tune_rate)),
                                   {.steps = settings.fine_tune_steps, .batch = settings.batch}};
 
-  const Run<Model> pretrained = run_stage(pretrain,
-                                          start(Model{settings.model(), root.fold("initialisation")}, root.fold("run"),
-                                                {.study = study_name(alpha), .seed = seed, .executor = executor}),
-                                          progress, curve, checkpoint);
+  const Model initial{settings.model(), root.fold("initialisation")};
+  LearningCurve learning({.folder = folder,
+                          .command = command,
+                          .every = is_pure ? 0 : settings.evaluate_every,
+                          .curriculum = its_pretraining.curriculum,
+                          .full_step_seconds = step_seconds},
+                         initial, distributions, root, executor);
+  const Run<Model> pretrained = run_stage(
+      pretrain, start(initial, root.fold("run"), {.study = study_name(alpha), .seed = seed, .executor = executor}),
+      progress, curve, learning, checkpoint);
   measure(pretrained, "pretrained");
   if (is_pure) {
     return;
@@ -197,23 +215,26 @@ inline void run_study(const Settings& settings, std::uint64_t seed, double alpha
   measure_likelihood(settings, distributions, suite, pretrained, fine_tuned, results);
 }
 
-/// Seconds that one seed's training will take, from a few steps of a throwaway model.
-inline double projected_seconds(const Settings& settings, ExecutorReference executor) {
+/// Seconds that a step on full prompts takes: the median of a few, of a throwaway model.
+inline double seconds_of_step(const Settings& settings, ExecutorReference executor) {
   const Distributions distributions(settings, 0.5, Key(0));
   Model model{settings.model(), Key(0)};
   Trainer trainer(model, chain(clip_norm(1.0), adam(), rate(1e-6)));
-  const auto step = [&](Index number) {
+  std::vector<double> seconds;
+  for (Index number = 0; number < 6; ++number) {
+    const double begin = steady_seconds();
     trainer.step(model, distributions.mixture.sample(Key(0).fold(number), settings.batch), number, executor);
-  };
-  step(0);
-  const double start_seconds = steady_seconds();
-  constexpr Index timed = 3;
-  for (Index number = 1; number <= timed; ++number) {
-    step(number);
+    seconds.push_back(steady_seconds() - begin);
   }
-  const double step_seconds = (steady_seconds() - start_seconds) / static_cast<double>(timed);
+  seconds.erase(seconds.begin());  // the first allocates
+  std::sort(seconds.begin(), seconds.end());
+  return seconds[seconds.size() / 2];
+}
+
+/// The optimiser steps of one seed, all studies together.
+inline Index steps_of_seed(const Settings& settings) {
   const Index mixture_steps = (settings.steps + settings.fine_tune_steps) * static_cast<Index>(settings.alphas.size());
-  return step_seconds * static_cast<double>(mixture_steps + (settings.pure ? 2 * settings.pure_steps : 0));
+  return mixture_steps + (settings.pure ? 2 * settings.pure_steps : 0);
 }
 
 }  // namespace forgetting
