@@ -88,6 +88,7 @@
 #include "incontext/report/bootstrap.hpp"
 #include "incontext/report/csv.hpp"
 #include "incontext/report/figure.hpp"
+#include "incontext/report/hierarchical_bootstrap.hpp"
 #include "incontext/report/markdown.hpp"
 #include "incontext/report/number.hpp"
 #include "incontext/report/progress.hpp"
