@@ -30,6 +30,7 @@
 #include "incontext/task/multiply_inputs.hpp"
 #include "incontext/task/noise.hpp"
 #include "incontext/task/pool.hpp"
+#include "incontext/task/prompt_grammar.hpp"
 #include "incontext/task/prompts.hpp"
 #include "incontext/task/task.hpp"
 
