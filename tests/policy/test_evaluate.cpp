@@ -186,8 +186,9 @@ TEST_CASE(
   OpenMpExecutor openmp;
   ThreadExecutor pool(2);
   // Each with the threads that it adds to those of the region.
-  for (const auto& [executor, added] : {std::pair{ExecutorReference(), 0}, std::pair{ExecutorReference(openmp), 0},
-                                        std::pair{ExecutorReference(pool), 1}}) {
+  for (const auto& each : {std::pair{ExecutorReference(), 0}, std::pair{ExecutorReference(openmp), 0},
+                           std::pair{ExecutorReference(pool), 1}}) {
+    const ExecutorReference executor = each.first;
     most = 0;
     std::atomic<int> differing{0};
 #pragma omp parallel for num_threads(callers) schedule(static, 1)
@@ -197,7 +198,7 @@ TEST_CASE(
       differing += same_bits(predict_in_shards(own, prompts, executor), expected_of_own) ? 0 : 1;
     }
     CHECK(differing == 0);
-    CHECK(most <= callers + added);
+    CHECK(most <= callers + each.second);
     most = 0;
     CHECK(same_bits(predict_in_shards(own, prompts, executor), expected_of_own));
     CHECK(most <= executor.workers());
