@@ -51,11 +51,14 @@ int run(const Settings& settings, const std::string& command) {
     results.likelihoods = read_likelihoods(settings.output / "likelihood.csv");
   } else {
     ThreadExecutor executor(settings.threads);
-    const double seconds = projected_seconds(settings, executor) * static_cast<double>(settings.seeds);
+    const Projection projection = projected(settings, executor);
+    const double seconds = projection.seconds * static_cast<double>(settings.seeds);
     std::fprintf(stderr, "forgetting, preset %s: %lld seed%s, training will take about %s on %lld thread%s\n",
                  settings.preset.c_str(), static_cast<long long>(settings.seeds), settings.seeds == 1 ? "" : "s",
                  duration_text(seconds).c_str(), static_cast<long long>(settings.threads),
                  settings.threads == 1 ? "" : "s");
+    std::fprintf(stderr, "memory of a training step: workspace at most %s MiB, gradients %s MiB\n",
+                 significant_text(projection.workspace_mib).c_str(), significant_text(projection.gradient_mib).c_str());
     ProgressLine progress;
     std::vector<double> alphas = settings.alphas;
     if (settings.pure) {

@@ -197,8 +197,15 @@ inline void run_study(const Settings& settings, std::uint64_t seed, double alpha
   measure_likelihood(settings, distributions, suite, pretrained, fine_tuned, results);
 }
 
-/// Seconds that one seed's training will take, from a few steps of a throwaway model.
-inline double projected_seconds(const Settings& settings, ExecutorReference executor) {
+/// What training will take.
+struct Projection {
+  double seconds = 0.0;        ///< for one seed
+  double workspace_mib = 0.0;  ///< scratch memory of a step at the most, all threads
+  double gradient_mib = 0.0;   ///< memory of gradients
+};
+
+/// Time from a few steps of a throwaway model, memory from what its gradient says.
+inline Projection projected(const Settings& settings, ExecutorReference executor) {
   const Distributions distributions(settings, 0.5, Key(0));
   Model model{settings.model(), Key(0)};
   Trainer trainer(model, chain(clip_norm(1.0), adam(), rate(1e-6)));
@@ -213,7 +220,12 @@ inline double projected_seconds(const Settings& settings, ExecutorReference exec
   }
   const double step_seconds = (steady_seconds() - start_seconds) / static_cast<double>(timed);
   const Index mixture_steps = (settings.steps + settings.fine_tune_steps) * static_cast<Index>(settings.alphas.size());
-  return step_seconds * static_cast<double>(mixture_steps + (settings.pure ? 2 * settings.pure_steps : 0));
+  const auto mib = [](Index bytes) { return static_cast<double>(bytes) / 1048576.0; };
+  const Index tokens = Model::Encoding::tokens(0, settings.points());
+  const auto& gradient = trainer.gradient();
+  return {step_seconds * static_cast<double>(mixture_steps + (settings.pure ? 2 * settings.pure_steps : 0)),
+          mib(gradient.workspace_bound(model, settings.batch, tokens, executor.workers())),
+          mib(gradient.gradient_bytes())};
 }
 
 }  // namespace forgetting

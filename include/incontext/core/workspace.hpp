@@ -13,13 +13,27 @@ INCONTEXT_NAMESPACE_BEGIN
 
 /// Hands out views of cache-line-aligned memory until `reset`, and from `temporary()` views for the moment. Views stay
 /// valid until then: growing adds a chunk and moves nothing. After the first pass over the same shapes it allocates no
-/// more.
+/// more; after `reserve` not even in the first. Where shapes change without it, chunks that have become too small stay.
 template <class Scalar>
 class Workspace {
  public:
+  /// Takes every view back and has room for views of `scalars` in all, `room_for` of each: those then lie side by side,
+  /// and nothing is allocated for them. What is held already is kept if it is as large, and else given back first.
+  void reserve(Index scalars) {
+    if (chunks_.empty() || static_cast<Index>(chunks_.front().size()) < scalars) {
+      chunks_.clear();
+      chunks_.emplace_back(static_cast<std::size_t>(scalars));
+    }
+    reset();
+  }
+  /// The scalars that a [rows, columns] matrix needs: whole cache lines, or several.
+  [[nodiscard]] static constexpr Index room_for(Index rows, Index columns) {
+    return (rows * columns + granule - 1) / granule * granule;
+  }
+
   /// An uninitialised [rows, columns] matrix.
   [[nodiscard]] MatrixView<Scalar> take(Index rows, Index columns) {
-    const Index wanted = (rows * columns + granule - 1) / granule * granule;
+    const Index wanted = room_for(rows, columns);
     while (current_ < chunks_.size() && used_ + wanted > static_cast<Index>(chunks_[current_].size())) {
       ++current_;
       used_ = 0;
