@@ -1,5 +1,6 @@
 // The whole training step: sampling, forward, backward, Adam. Batch 64, interleaved tokens, the mean of real time.
-//   train_step/<size>/<precision>/threads:<n>, with tokens a second, parameters and scratch memory beside it.
+//   train_step/<size>/<precision>/threads:<n>, with tokens a second, parameters and memory beside it: scratch with its
+//     bound, and gradients, all in bytes.
 
 #include <incontext/incontext.hpp>
 
@@ -31,7 +32,10 @@ void train_step(benchmark::State& state, Size size, Precision precision, Index t
   state.counters["tokens"] =
       benchmark::Counter(static_cast<double>(step * batch * tokens), benchmark::Counter::kIsRate);
   state.counters["parameters"] = static_cast<double>(model.parameters().layout().parameter_count());
-  state.counters["workspace_bytes"] = static_cast<double>(trainer.gradient().workspace_bytes());
+  const auto& gradient = trainer.gradient();
+  state.counters["workspace_bytes"] = static_cast<double>(gradient.workspace_bytes());
+  state.counters["workspace_bound"] = static_cast<double>(gradient.workspace_bound(model, batch, tokens, threads));
+  state.counters["gradient_bytes"] = static_cast<double>(gradient.gradient_bytes());
 }
 
 }  // namespace

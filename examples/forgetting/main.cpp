@@ -51,12 +51,14 @@ int run(const Settings& settings, const std::string& command) {
     results.likelihoods = read_likelihoods(settings.output / "likelihood.csv");
   } else {
     ThreadExecutor executor(settings.threads);
-    const double step_seconds = seconds_of_step(settings, executor);
-    const double seconds = step_seconds * static_cast<double>(steps_of_seed(settings) * settings.seeds);
+    const Projection projection = projected(settings, executor);
+    const double seconds = projection.seconds * static_cast<double>(settings.seeds);
     std::fprintf(stderr, "forgetting, preset %s: %lld seed%s, training will take about %s on %lld thread%s\n",
                  settings.preset.c_str(), static_cast<long long>(settings.seeds), settings.seeds == 1 ? "" : "s",
                  duration_text(seconds).c_str(), static_cast<long long>(settings.threads),
                  settings.threads == 1 ? "" : "s");
+    std::fprintf(stderr, "memory of a training step: workspace at most %s MiB, gradients %s MiB\n",
+                 significant_text(projection.workspace_mib).c_str(), significant_text(projection.gradient_mib).c_str());
     ProgressLine progress;
     std::vector<double> alphas = settings.alphas;
     if (settings.pure) {
@@ -66,7 +68,7 @@ int run(const Settings& settings, const std::string& command) {
     for (Index index = 0; index < settings.seeds; ++index) {
       for (const double alpha : alphas) {
         run_study(settings, settings.first_seed + static_cast<std::uint64_t>(index), alpha,
-                  {executor, progress, command, step_seconds}, results);
+                  {executor, progress, command, projection.step_seconds}, results);
       }
     }
   }

@@ -215,8 +215,16 @@ inline void run_study(const Settings& settings, std::uint64_t seed, double alpha
   measure_likelihood(settings, distributions, suite, pretrained, fine_tuned, results);
 }
 
-/// Seconds that a step on full prompts takes: the median of a few, of a throwaway model.
-inline double seconds_of_step(const Settings& settings, ExecutorReference executor) {
+/// What training will take.
+struct Projection {
+  double step_seconds = 0.0;   ///< of a step on full prompts
+  double seconds = 0.0;        ///< for one seed
+  double workspace_mib = 0.0;  ///< scratch memory of a step at the most, all threads
+  double gradient_mib = 0.0;   ///< memory of gradients
+};
+
+/// Time from a few steps of a throwaway model, their median; memory from what its gradient says.
+inline Projection projected(const Settings& settings, ExecutorReference executor) {
   const Distributions distributions(settings, 0.5, Key(0));
   Model model{settings.model(), Key(0)};
   Trainer trainer(model, chain(clip_norm(1.0), adam(), rate(1e-6)));
@@ -228,13 +236,15 @@ inline double seconds_of_step(const Settings& settings, ExecutorReference execut
   }
   seconds.erase(seconds.begin());  // the first allocates
   std::sort(seconds.begin(), seconds.end());
-  return seconds[seconds.size() / 2];
-}
-
-/// The optimiser steps of one seed, all studies together.
-inline Index steps_of_seed(const Settings& settings) {
+  const double step_seconds = seconds[seconds.size() / 2];
   const Index mixture_steps = (settings.steps + settings.fine_tune_steps) * static_cast<Index>(settings.alphas.size());
-  return mixture_steps + (settings.pure ? 2 * settings.pure_steps : 0);
+  const Index steps = mixture_steps + (settings.pure ? 2 * settings.pure_steps : 0);
+  const auto mib = [](Index bytes) { return static_cast<double>(bytes) / 1048576.0; };
+  const Index tokens = Model::Encoding::tokens(0, settings.points());
+  const auto& gradient = trainer.gradient();
+  return {step_seconds, step_seconds * static_cast<double>(steps),
+          mib(gradient.workspace_bound(model, settings.batch, tokens, executor.workers())),
+          mib(gradient.gradient_bytes())};
 }
 
 }  // namespace forgetting

@@ -4,9 +4,16 @@
 
 #include <doctest/doctest.h>
 
+#include <Eigen/Core>
+
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
+#include <cstddef>
+#include <filesystem>
+#include <iterator>
+#include <limits>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -240,3 +247,212 @@ TEST_CASE("an executor that says how many threads it has is believed, another co
   CHECK(ExecutorReference(openmp).workers() == omp_get_max_threads());
 #endif
 }
+
+TEST_CASE("a run of a pool that is at work already is done by the thread that calls, from a shard too") {
+  SerialExecutor serial;
+  const double expected = sharded_sum(ExecutorReference(serial));
+  ThreadExecutor pool(3);
+  const ExecutorReference reference(pool);
+  std::vector<double> sums(8, 0.0);
+  reference.run(8, [&](Index shard) {
+    const std::thread::id caller = std::this_thread::get_id();
+    reference.run(4, [&](Index) { CHECK(std::this_thread::get_id() == caller); });
+    sums[static_cast<std::size_t>(shard)] = sharded_sum(reference);
+  });
+  CHECK(std::all_of(sums.begin(), sums.end(), [&](double sum) { return sum == expected; }));
+
+  // Threads of a user's own that share a pool.
+  std::vector<std::thread> threads;
+  for (std::size_t user = 0; user < sums.size(); ++user) {
+    sums[user] = 0.0;
+    threads.emplace_back([&, user] {
+      for (int repetition = 0; repetition < 20; ++repetition) {
+        sums[user] = sharded_sum(reference);
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  CHECK(std::all_of(sums.begin(), sums.end(), [&](double sum) { return sum == expected; }));
+}
+
+TEST_CASE("the error of a run inside another reaches whoever called it") {
+  ThreadExecutor pool(2);
+  std::atomic<int> caught{0};
+  ExecutorReference(pool).run(4, [&](Index shard) {
+    try {
+      ExecutorReference(pool).run(
+          3, [&](Index inner) { incontext::require(inner != 1, "inner shard ", inner, " of ", shard); });
+    } catch (const ConfigurationError&) {
+      ++caught;
+    }
+  });
+  CHECK(caught == 4);
+}
+
+#if defined(_OPENMP)
+
+namespace {
+
+/// A number of threads for OpenMP's parallel regions and a depth to which they nest, until the end of the scope.
+class OpenMpThreads {
+ public:
+  OpenMpThreads(int threads, int levels) {
+    omp_set_num_threads(threads);
+    omp_set_max_active_levels(levels);
+  }
+  OpenMpThreads(const OpenMpThreads&) = delete;
+  OpenMpThreads& operator=(const OpenMpThreads&) = delete;
+  ~OpenMpThreads() {
+    omp_set_num_threads(threads_);
+    omp_set_max_active_levels(levels_);
+  }
+
+ private:
+  int threads_ = omp_get_max_threads();
+  int levels_ = omp_get_max_active_levels();
+};
+
+/// The threads of a parallel region that is opened here.
+int team_size() {
+  int size = 0;
+#pragma omp parallel reduction(+ : size)
+  size += 1;
+  return size;
+}
+
+/// The most calls of `work` that were under way at once.
+class Peak {
+ public:
+  template <class Work>
+  void during(Work work) {
+    const int now = ++current_;
+    for (int seen = peak_; seen < now && !peak_.compare_exchange_weak(seen, now);) {
+    }
+    work();
+    --current_;
+  }
+  [[nodiscard]] int value() const { return peak_; }
+
+ private:
+  std::atomic<int> current_{0};
+  std::atomic<int> peak_{0};
+};
+
+}  // namespace
+
+TEST_CASE("in a shard a parallel region has one thread, on every executor, and afterwards as many as before") {
+  const OpenMpThreads openmp(3, 4);
+  const int before = team_size();
+  with_every_executor([&](const std::string& name, const ExecutorReference& executor) {
+    CAPTURE(name);
+    std::vector<int> teams(8, 0);
+    executor.run(8, [&](Index shard) { teams[static_cast<std::size_t>(shard)] = team_size(); });
+    CHECK(teams == std::vector<int>(8, 1));
+    CHECK(team_size() == before);
+  });
+}
+
+TEST_CASE("the threads of a parallel region run their shards alone, however deep OpenMP may nest") {
+  SerialExecutor serial;
+  const double expected = sharded_sum(ExecutorReference(serial));
+  for (const int levels : {1, 4}) {
+    CAPTURE(levels);
+    const OpenMpThreads openmp(3, levels);
+    constexpr int callers = 2;
+    incontext::OpenMpExecutor executor;
+    Peak peak;
+    std::atomic<int> foreign{0};
+    std::vector<Index> workers(callers, 0);
+    std::vector<double> sums(callers, 0.0);
+#pragma omp parallel for num_threads(callers) schedule(static, 1)
+    for (int caller = 0; caller < callers; ++caller) {
+      const auto place = static_cast<std::size_t>(caller);
+      const std::thread::id self = std::this_thread::get_id();
+      ExecutorReference(executor).run(8, [&](Index) {
+        foreign += std::this_thread::get_id() == self ? 0 : 1;
+        peak.during([&] { foreign += team_size() - 1; });
+      });
+      workers[place] = executor.workers();
+      sums[place] = sharded_sum(ExecutorReference(executor));
+    }
+    CHECK(peak.value() <= callers);
+    CHECK(foreign == 0);
+    CHECK(workers == std::vector<Index>(callers, 1));
+    CHECK(sums == std::vector<double>(callers, expected));
+    CHECK(executor.workers() == 3);
+  }
+}
+
+TEST_CASE("an executor works on as many OpenMP threads as it says") {
+  for (const int threads : {1, 2, 5}) {
+    const OpenMpThreads openmp(threads, 1);
+    incontext::OpenMpExecutor executor;
+    CHECK(executor.workers() == threads);
+    Peak peak;
+    ExecutorReference(executor).run(40, [&](Index) { peak.during([] { std::this_thread::yield(); }); });
+    CHECK(peak.value() <= threads);
+  }
+}
+
+TEST_CASE("the threads of a parallel region may share a pool, and it stays as large as it is") {
+  const OpenMpThreads openmp(4, 4);
+  SerialExecutor serial;
+  const double expected = sharded_sum(ExecutorReference(serial));
+  ThreadExecutor pool(3);
+  Peak peak;
+  std::vector<double> sums(12, 0.0);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (std::size_t call = 0; call < sums.size(); ++call) {
+    ExecutorReference(pool).run(8, [&](Index) { peak.during([] { std::this_thread::yield(); }); });
+    sums[call] = sharded_sum(ExecutorReference(pool));
+  }
+  CHECK(peak.value() <= 4 + 2);  // the region's own, and the two that the pool adds
+  CHECK(std::all_of(sums.begin(), sums.end(), [&](double sum) { return sum == expected; }));
+}
+
+#if defined(__linux__)
+
+namespace {
+
+/// The least of several looks, since a thread that has ended is listed for a moment longer.
+std::ptrdiff_t threads_alive() {
+  std::ptrdiff_t least = std::numeric_limits<std::ptrdiff_t>::max();
+  for (int look = 0; look < 20; ++look) {
+    least = (std::min)(least, std::distance(std::filesystem::directory_iterator("/proc/self/task"),
+                                            std::filesystem::directory_iterator()));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return least;
+}
+
+}  // namespace
+
+TEST_CASE("Eigen starts no thread of its own in a shard, and its products have the same bits on every executor") {
+#if defined(EIGEN_HAS_OPENMP)
+  const OpenMpThreads openmp(4, 4);
+  Eigen::MatrixXd left(200, 200);  // large enough for Eigen to want four threads
+  for (Index row = 0; row < 200; ++row) {
+    for (Index column = 0; column < 200; ++column) {
+      left(row, column) = std::sin(static_cast<double>(200 * row + column));
+    }
+  }
+  std::vector<Eigen::MatrixXd> products(8);
+  const auto multiply = [&](Index shard) { products[static_cast<std::size_t>(shard)].noalias() = left * left; };
+  const std::ptrdiff_t before = threads_alive();
+  ExecutorReference().run(1, multiply);
+  CHECK(threads_alive() <= before);
+  const Eigen::MatrixXd expected = products.front();
+  for (const Index threads : {1, 3}) {
+    ThreadExecutor pool(threads);
+    // Threads that OpenMP starts for a thread stay with it, so that they are seen afterwards.
+    ExecutorReference(pool).run(8, multiply);
+    CHECK(threads_alive() <= before + threads - 1);
+    CHECK(std::all_of(products.begin(), products.end(), [&](const auto& product) { return product == expected; }));
+  }
+#endif
+}
+
+#endif
+#endif

@@ -118,6 +118,30 @@ TEST_CASE("a warm workspace hands out the same memory and allocates nothing") {
   }
 }
 
+TEST_CASE("a workspace with room reserved hands it out without an allocation, and grows beyond it") {
+  Workspace<float> workspace;
+  Index room = 0;
+  for (const auto& [rows, columns] : shapes) {
+    room += Workspace<float>::room_for(rows, columns);
+  }
+  workspace.reserve(room);
+  const Index bytes = room * static_cast<Index>(sizeof(float));
+  CHECK(workspace.bytes() == bytes);
+  const auto pass = [&] {
+    for (const auto& [rows, columns] : shapes) {
+      static_cast<void>(workspace.take(rows, columns));
+    }
+  };
+  CHECK(incontext_test::allocations_of(pass) == 0);
+  CHECK(workspace.bytes() == bytes);
+  static_cast<void>(workspace.take(1, 1));
+  CHECK(workspace.bytes() > bytes);
+  // Less is there already, and takes every view back; more takes the place of all that was.
+  CHECK(incontext_test::allocations_of([&] { workspace.reserve(room / 2), pass(); }) == 0);
+  workspace.reserve(room + 16);
+  CHECK(workspace.bytes() == bytes + 16 * static_cast<Index>(sizeof(float)));
+}
+
 TEST_CASE("two passes of different shapes are both warm after one round") {
   // Training steps and evaluations take turns on one workspace.
   Workspace<float> workspace;

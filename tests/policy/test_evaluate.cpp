@@ -13,9 +13,12 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <set>
 #include <string>
+#include <thread>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 using namespace incontext;
@@ -138,6 +141,72 @@ TEST_CASE("law 7: predict_in_shards is predict, to the bit, whatever the threads
   check("transformer", small_model());
   CHECK(predict_in_shards(Averaging{}, prompts.slice(0, 0), executor).rows() == 0);
 }
+
+#if defined(_OPENMP)
+
+namespace {
+
+/// A user's own predictor, with a parallel region and a matrix product. Counts the threads at work at once.
+struct OpenMpPredictor {
+  std::atomic<int>* at_work;
+  std::atomic<int>* most;
+
+  [[nodiscard]] Predictions predict(const Prompts& prompts) const {
+#pragma omp parallel
+    {
+      const int now = ++*at_work;
+      for (int seen = *most; seen < now && !most->compare_exchange_weak(seen, now);) {
+      }
+      std::this_thread::yield();
+      --*at_work;
+    }
+    const RowMatrix<double> gram = prompts.inputs * prompts.inputs.transpose();
+    return prompts.labels * gram.norm();
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "predictors called in a user's parallel region put no more threads to work than it has, and keep their bits") {
+  const Prompts prompts = narrow_task().sample(Key{9}, 150);
+  const auto model = small_model();
+  const Ridge ridge{{.noise = 0.5}};
+  std::atomic<int> at_work{0};
+  std::atomic<int> most{0};
+  const OpenMpPredictor own{&at_work, &most};
+  const Predictions expected_of_model = model.predict(prompts);
+  const Predictions expected_of_ridge = ridge.predict(prompts);
+  const Predictions expected_of_own = predict_in_shards(own, prompts, {});
+  CHECK(most == 1);
+
+  const int levels = omp_get_max_active_levels();
+  omp_set_max_active_levels(4);  // so that OpenMP would nest
+  constexpr int callers = 3;
+  OpenMpExecutor openmp;
+  ThreadExecutor pool(2);
+  // Each with the threads that it adds to those of the region.
+  for (const auto& each : {std::pair{ExecutorReference(), 0}, std::pair{ExecutorReference(openmp), 0},
+                           std::pair{ExecutorReference(pool), 1}}) {
+    const ExecutorReference executor = each.first;
+    most = 0;
+    std::atomic<int> differing{0};
+#pragma omp parallel for num_threads(callers) schedule(static, 1)
+    for (int caller = 0; caller < 2 * callers; ++caller) {
+      differing += same_bits(model.predict(prompts, executor), expected_of_model) ? 0 : 1;
+      differing += same_bits(predict_in_shards(ridge, prompts, executor), expected_of_ridge) ? 0 : 1;
+      differing += same_bits(predict_in_shards(own, prompts, executor), expected_of_own) ? 0 : 1;
+    }
+    CHECK(differing == 0);
+    CHECK(most <= callers + each.second);
+    most = 0;
+    CHECK(same_bits(predict_in_shards(own, prompts, executor), expected_of_own));
+    CHECK(most <= executor.workers());
+  }
+  omp_set_max_active_levels(levels);
+}
+
+#endif
 
 TEST_CASE("Inspect shows the run and leaves it") {
   Index seen = -1;

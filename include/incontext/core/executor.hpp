@@ -2,11 +2,17 @@
 /// \file
 /// Executors run the shards of a piece of work. How work is cut never depends on how many workers there are, and
 /// results are reduced in shard order: so the number of workers never changes a bit.
+///
+/// The executor alone says how many threads are at work. OpenMP limits the threads of a parallel region, and knows
+/// nothing of threads that it did not start; so in programs compiled with OpenMP a shard opens no region of more than
+/// one thread, on any executor, and neither do the products of Eigen in it (unless `Eigen::setNbThreads` or a clause
+/// `num_threads` asks for more).
 
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
 
 #include <condition_variable>
+#include <cstddef>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -20,6 +26,31 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
+namespace detail {
+
+#if defined(_OPENMP)
+/// While it lives, the parallel regions that this thread opens have one thread.
+class SingleOpenMpThread {
+ public:
+  SingleOpenMpThread() { omp_set_num_threads(1); }
+  ~SingleOpenMpThread() { omp_set_num_threads(before_); }
+  SingleOpenMpThread(const SingleOpenMpThread&) = delete;
+  SingleOpenMpThread& operator=(const SingleOpenMpThread&) = delete;
+
+ private:
+  int before_ = omp_get_max_threads();
+};
+using ShardGuard = SingleOpenMpThread;
+#else
+// A name of its own: files compiled with and without OpenMP may meet in one program.
+struct NoOpenMp {
+  NoOpenMp() {}
+};
+using ShardGuard = NoOpenMp;
+#endif
+
+}  // namespace detail
+
 /// A non-owning reference to a callable that takes the number of a shard. Never allocates.
 class ShardFunction {
  public:
@@ -28,7 +59,10 @@ class ShardFunction {
       ShardFunction(Callable& callable)
       : object_(const_cast<void*>(static_cast<const void*>(&callable))),
         invoke_([](void* object, Index shard) { (*static_cast<Callable*>(object))(shard); }) {}
-  void operator()(Index shard) const { invoke_(object_, shard); }
+  void operator()(Index shard) const {
+    const detail::ShardGuard guard;
+    invoke_(object_, shard);
+  }
 
  private:
   void* object_;
@@ -91,9 +125,14 @@ struct SerialExecutor {
 };
 
 #if defined(_OPENMP)
-/// Runs the shards on OpenMP's threads. Present where the consumer compiles with OpenMP.
+/// Runs the shards on OpenMP's threads, `omp_get_max_threads()` of them. Present where the consumer compiles with
+/// OpenMP. In a parallel region of several threads each runs its own shards alone, even where OpenMP would nest teams:
+/// the region has put its threads to work already.
 struct OpenMpExecutor {
   void run(Index shards, ShardFunction work) {
+    if (omp_in_parallel() != 0) {
+      return SerialExecutor().run(shards, work);
+    }
     detail::FirstFailure failure;
 #pragma omp parallel for schedule(dynamic, 1)
     for (Index shard = 0; shard < shards; ++shard) {
@@ -103,12 +142,13 @@ struct OpenMpExecutor {
     }
     failure.rethrow();
   }
-  [[nodiscard]] Index workers() const { return omp_get_max_threads(); }
+  [[nodiscard]] Index workers() const { return omp_in_parallel() != 0 ? 1 : omp_get_max_threads(); }
 };
 #endif
 
-/// Runs the shards on a pool of threads that lives as long as the executor; the caller's thread is one of them. One
-/// `run` at a time: shards do not call `run` of the executor that runs them.
+/// Runs the shards on a pool of threads that lives as long as the executor; the caller's thread is one of them. The
+/// pool serves one `run` at a time: a `run` that comes meanwhile, from another thread or from a shard, has its shards
+/// done by the thread that calls. So the pool's threads are never more than were asked for, whoever shares them.
 class ThreadExecutor {
  public:
   /// \throws ConfigurationError if threads < 1
@@ -117,6 +157,9 @@ class ThreadExecutor {
     for (Index worker = 1; worker < threads; ++worker) {
       workers_.emplace_back([this] { serve(); });
     }
+    // OpenMP allocates for a thread that it has not seen: now rather than in a run.
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [this] { return begun_ == workers_.size(); });
   }
   ThreadExecutor(const ThreadExecutor&) = delete;
   ThreadExecutor& operator=(const ThreadExecutor&) = delete;
@@ -134,15 +177,18 @@ class ThreadExecutor {
   [[nodiscard]] Index workers() const { return static_cast<Index>(workers_.size()) + 1; }
 
   void run(Index shards, ShardFunction work) {
-    {
-      const std::lock_guard lock(mutex_);
-      work_ = &work;
-      next_ = 0;
-      shards_ = shards;
-      unfinished_ = shards;
-    }
-    wake_.notify_all();
     std::unique_lock lock(mutex_);
+    if (work_ != nullptr) {
+      lock.unlock();
+      return SerialExecutor().run(shards, work);
+    }
+    work_ = &work;
+    next_ = 0;
+    shards_ = shards;
+    unfinished_ = shards;
+    lock.unlock();
+    wake_.notify_all();
+    lock.lock();
     work_through(lock);
     done_.wait(lock, [this] { return unfinished_ == 0; });
     work_ = nullptr;
@@ -151,7 +197,10 @@ class ThreadExecutor {
 
  private:
   void serve() {
+    const detail::ShardGuard guard;
     std::unique_lock lock(mutex_);
+    ++begun_;
+    done_.notify_all();
     for (;;) {
       wake_.wait(lock, [this] { return stopping_ || (work_ != nullptr && next_ < shards_); });
       if (stopping_) {
@@ -183,6 +232,7 @@ class ThreadExecutor {
   Index next_ = 0;
   Index shards_ = 0;
   Index unfinished_ = 0;
+  std::size_t begun_ = 0;  // workers
   bool stopping_ = false;
   detail::FirstFailure failure_;
   std::vector<std::thread> workers_;

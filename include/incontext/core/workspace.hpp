@@ -13,15 +13,28 @@ INCONTEXT_NAMESPACE_BEGIN
 
 /// Hands out views of cache-line-aligned memory until `reset`, and from `temporary()` views for the moment. Views stay
 /// valid until then: growing adds a chunk and moves nothing. After the first pass over the same shapes it allocates no
-/// more.
+/// more; after `reserve` not even in the first. Where shapes change without it, chunks that have become too small stay.
 template <class Scalar>
 class Workspace {
  public:
+  /// Takes every view back and has room for views of `scalars` in all, `room_for` of each: those then lie side by side,
+  /// and nothing is allocated for them. What is held already is kept if it is as large, and else given back first.
+  void reserve(Index scalars) {
+    if (chunks_.empty() || static_cast<Index>(chunks_.front().size()) < scalars) {
+      chunks_.clear();
+      chunks_.emplace_back(static_cast<std::size_t>(scalars));
+    }
+    reset();
+  }
+  /// The scalars that a [rows, columns] matrix needs: whole cache lines, or several.
+  [[nodiscard]] static constexpr Index room_for(Index rows, Index columns) {
+    return (rows * stride_of(rows, columns) + granule - 1) / granule * granule;
+  }
+
   /// An uninitialised [rows, columns] matrix. Long rows of a size that would put many of them into the same sets of a
   /// cache lie a little further apart.
   [[nodiscard]] MatrixView<Scalar> take(Index rows, Index columns) {
-    const Index stride = rows > 1 && columns > 0 && columns % crowding == 0 ? columns + granule : columns;
-    const Index wanted = (rows * stride + granule - 1) / granule * granule;
+    const Index wanted = room_for(rows, columns);
     while (current_ < chunks_.size() && used_ + wanted > static_cast<Index>(chunks_[current_].size())) {
       ++current_;
       used_ = 0;
@@ -32,7 +45,7 @@ class Workspace {
     }
     Scalar* first = chunks_[current_].data() + used_;
     used_ += wanted;
-    return {first, rows, columns, stride};
+    return {first, rows, columns, stride_of(rows, columns)};
   }
 
   /// A [rows, columns] matrix of zeros.
@@ -86,6 +99,10 @@ class Workspace {
   }
 
  private:
+  static constexpr Index stride_of(Index rows, Index columns) {
+    return rows > 1 && columns > 0 && columns % crowding == 0 ? columns + granule : columns;
+  }
+
   static constexpr Index granule = 16;
   static constexpr Index crowding = 128;
   static constexpr Index smallest_chunk = Index{1} << 16;

@@ -39,15 +39,18 @@ class BatchGradient {
   double operator()(const Model& model, const typename Loss::batch_type& batch, const Loss& loss,
                     ExecutorReference executor) {
     const double total = total_weight(loss, batch);
-    const Index shards = shards_of(batch.count * tokens_of(batch));
+    const Index tokens = tokens_of(batch);
+    const Index shards = shards_of(batch.count * tokens);
     const auto part = [&](Index shard) { return batch.count * shard / shards; };
+    const SequenceShape largest = largest_micro_batch(model, batch.count, tokens);
     packed_.pack(model.parameters().data(), executor);
     executor.run(shards, [&](Index index) {
       Shard& shard = shards_[static_cast<std::size_t>(index)];
       shard.gradient.set_zero();
       shard.loss = 0.0;
       const typename ScratchPool::Lease scratch(*pool_);
-      const Index stride = micro_batch(part(index + 1) - part(index), tokens_of(batch), rows_of_micro_batch(model));
+      (*scratch).reserve(model, largest);
+      const Index stride = micro_batch(part(index + 1) - part(index), tokens, rows_of_micro_batch(model));
       for (Index first = part(index); first < part(index + 1); first += stride) {
         run_micro_batch(model, batch, loss, total, first, (std::min)(stride, part(index + 1) - first), shard, *scratch);
       }
@@ -64,10 +67,27 @@ class BatchGradient {
   [[nodiscard]] ParameterBuffer<Scalar>& gradient() { return gradient_; }
   [[nodiscard]] const ParameterBuffer<Scalar>& gradient() const { return gradient_; }
 
-  /// The scratch memory held by all threads and the packed weights, in bytes.
+  /// The memory of gradients, in bytes: that of the batch and those of its shards.
+  [[nodiscard]] Index gradient_bytes() const { return (1 + most_shards) * gradient_.size() * scalar_bytes; }
+
+  /// The scratch memory held for all threads and the packed weights, in bytes.
   [[nodiscard]] Index workspace_bytes() const { return packed_.bytes() + pool_->bytes(); }
 
+  /// A bound on `workspace_bytes()` after batches of `count` sequences of `tokens` on an executor of so many workers,
+  /// in bytes: the packed weights, and for every worker that finds a shard what `Transformer::workspace_size` says of
+  /// the largest micro-batch, with its features (a scalar each) and ids (an `int` for each row). It does not depend on
+  /// the number of micro-batches. Of batches of several shapes, the largest counts, in each of these parts.
+  [[nodiscard]] Index workspace_bound(const Model& model, Index count, Index tokens, Index workers) const {
+    const SequenceShape shape = largest_micro_batch(model, count, tokens);
+    const typename Model::WorkspaceSize size = model.workspace_size(shape);
+    const Index scratch = (size.lasting + size.temporary + shape.rows() * features_of(model)) * scalar_bytes +
+                          shape.rows() * static_cast<Index>(sizeof(int));
+    return packed_.bytes() + (std::min)(workers, shards_of(count * tokens)) * scratch;
+  }
+
  private:
+  static constexpr auto scalar_bytes = static_cast<Index>(sizeof(Scalar));
+
   struct Shard {
     explicit Shard(const Model& model) : gradient(model.parameters().shared_layout()) {}
     ParameterBuffer<Scalar> gradient;
@@ -79,6 +99,18 @@ class BatchGradient {
     Workspace<Scalar> workspace;
     ModelInput<Scalar> input;
     typename Model::Cache cache;
+
+    void reserve(const Model& model, SequenceShape shape) {
+      const typename Model::WorkspaceSize size = model.workspace_size(shape);
+      workspace.reserve(size.lasting);
+      workspace.temporary().reserve(size.temporary);
+      input.ids.reserve(static_cast<std::size_t>(shape.rows()));
+      input.features.reserve(static_cast<std::size_t>(shape.rows() * features_of(model)));
+    }
+    [[nodiscard]] Index bytes() const {
+      return workspace.bytes() + static_cast<Index>(input.features.capacity()) * scalar_bytes +
+             static_cast<Index>(input.ids.capacity() * sizeof(int));
+    }
   };
 
   /// The scratch that is not in use; the last that was used comes first.
@@ -130,7 +162,7 @@ class BatchGradient {
     [[nodiscard]] Index bytes() const {
       Index total = 0;
       for (const Scratch& scratch : all_) {
-        total += scratch.workspace.bytes();
+        total += scratch.bytes();
       }
       return total;
     }
@@ -147,7 +179,7 @@ class BatchGradient {
   static Index rows_of_micro_batch(const Model& model) {
     constexpr Index bytes = Index{3} << 19;
     const Index width = model.settings().width;
-    const Index fitting = bytes / (20 * width * static_cast<Index>(sizeof(Scalar)));
+    const Index fitting = bytes / (20 * width * scalar_bytes);
     return (std::clamp)((std::max)(fitting, 3 * width / 2), Index{32}, Index{384});
   }
 
@@ -159,6 +191,11 @@ class BatchGradient {
     return (std::clamp)(static_cast<Index>(std::bit_ceil(wanted)), Index{2}, most_shards);
   }
 
+  static Index features_of(const Model& model) {
+    const Index dimension = model.settings().dimension;
+    return dimension > 0 ? Model::Encoding::inputs(dimension) : 0;
+  }
+
   static Index tokens_of(const Prompts& prompts) { return Model::Encoding::tokens(prompts.prefix, prompts.points); }
   static Index tokens_of(const TokenBatch& batch) { return batch.length; }
 
@@ -166,6 +203,15 @@ class BatchGradient {
   static Index micro_batch(Index sequences, Index tokens, Index most_rows) {
     const Index parts = (std::max)(Index{1}, (sequences * tokens + most_rows - 1) / most_rows);
     return (std::max)(Index{1}, (sequences + parts - 1) / parts);
+  }
+
+  /// The largest micro-batch of a batch: shards differ by at most one sequence.
+  static SequenceShape largest_micro_batch(const Model& model, Index count, Index tokens) {
+    const Index shards = shards_of(count * tokens);
+    const Index rows = rows_of_micro_batch(model);
+    return {
+        (std::max)(micro_batch(count / shards, tokens, rows), micro_batch((count + shards - 1) / shards, tokens, rows)),
+        tokens};
   }
 
   static double total_weight(const SquaredError& loss, const Prompts& prompts) {

@@ -59,6 +59,12 @@ class Transformer {
     ReadOut::Cache<Scalar> read_out;
   };
 
+  /// What a pass takes from a workspace at the most, in scalars.
+  struct WorkspaceSize {
+    Index lasting = 0;    ///< from the workspace itself
+    Index temporary = 0;  ///< from its temporary memory
+  };
+
   /// Weights drawn from `key`. As GPT-2: normal with `initial_scale`, the projections into the residual stream divided
   /// by sqrt(2 layers), biases zero, norms one; read-in and read-out as PyTorch's Linear, uniform within
   /// 1 / sqrt(inputs).
@@ -136,6 +142,54 @@ class Transformer {
       back(blocks_[layer], d_stream, cache.blocks[layer]);
     }
     embedding_.backward(input, MatrixView<const Scalar>(d_stream), into, workspace);
+  }
+
+  /// A bound on what a forward and a backward pass with packed weights take, the gradient of the outputs included. With
+  /// r rows in sequences of t tokens, width w, hidden units h, H heads and L layers, up to the padding of extents:
+  ///
+  ///     what the backward reads      L r (6 w + h + H t + 4) + 2 r w
+  ///     the block whose turn it is   r (12 w + 2 h), or r (2 w + 3 h) if that is more
+  ///     temporary                    r (2 w + h)
+  ///
+  /// At low precision the packed operands of one product are added. Layers that are not the library's may take more;
+  /// a workspace then grows.
+  [[nodiscard]] WorkspaceSize workspace_size(SequenceShape shape) const {
+    const Index rows = shape.rows();
+    const Index tokens = shape.tokens;
+    const Index width = settings_.width;
+    const Index hidden = settings_.hidden;
+    const Index outputs = settings_.outputs;
+    const Index head_size = width / settings_.heads;
+    const auto room = [](Index row_count, Index columns) { return Workspace<Scalar>::room_for(row_count, columns); };
+    const auto panels = [&](Index inner, Index columns) { return room(inner, padded<Scalar>(columns)); };
+    const Index stream = room(rows, width);
+    const Index moments = room(rows, 2);
+    const Index block_of_rows = room(rows, detail::transposed_rows);
+
+    const Index layer = 6 * stream + room(rows, hidden) +
+                        room(shape.sequences * settings_.heads * tokens, padded<Scalar>(tokens)) + 2 * moments;
+    const Index kept = settings_.layers * layer + 2 * stream + moments + 2 * room(rows, outputs);
+
+    // The two operands of A'B, and the left one of A B.
+    const bool low = is_low<Scalar>(settings_.precision);
+    const Index parts = settings_.precision == Precision::bf16x3 ? 2 : 1;
+    const auto pairs = [&](Index columns) {
+      return parts * room(1, PackedTiles::size(Precision::bf16, rows, columns));
+    };
+    const auto operands = [&](Index left, Index right) {
+      return low ? pairs(left) + pairs(right) : panels(rows, right) + block_of_rows;
+    };
+    const Index operand_of_head = (std::max)(panels(head_size, tokens), panels(tokens, head_size));
+    const Index heads =
+        operand_of_head + panels(tokens, tokens) + panels(tokens, head_size) + room(tokens, detail::transposed_rows);
+    const Index expanding = 2 * stream + 2 * room(rows, hidden) + (std::max)(operands(width, hidden), stream);
+    const Index attending = 3 * stream + 2 * room(rows, hidden) + 2 * stream + room(rows, 3 * width) +
+                            (std::max)(heads, stream + (std::max)(operands(width, 3 * width), stream));
+    const Index ends = stream + panels(rows, width) + block_of_rows + panels(outputs, width) + panels(width, outputs) +
+                       panels(inputs(), width) + room(inputs(), width);
+
+    const Index feeding = 2 * stream + room(rows, hidden) + (low ? pairs((std::max)(3 * width, hidden)) : 0);
+    return {kept + (std::max)({expanding, attending, ends}), (std::max)(stream + operand_of_head, feeding)};
   }
 
   /// Predictions at every point of every prompt, [count, points]. Work is cut in groups of `prompts_per_shard`.
