@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -152,8 +153,8 @@ TEST_CASE("scratch memory does not grow with the batch beyond a micro-batch for 
 
 namespace {
 
-/// The scalars that a workspace has to have room for so that `run` on it does not make it grow: by bisection between 1
-/// and `most`, which has to be enough. `reserve(workspace, scalars)` gives it that room.
+/// The scalars that a workspace has to have room for so that `run` on it does not make it grow, to a hundredth: by
+/// bisection from `most`, which has to be enough. `reserve(workspace, scalars)` gives it that room.
 template <class Scalar, class Reserve, class Run>
 Index least_room(Index most, const Reserve& reserve, const Run& run) {
   const auto suffices = [&](Index scalars) {
@@ -165,7 +166,7 @@ Index least_room(Index most, const Reserve& reserve, const Run& run) {
   };
   REQUIRE(suffices(most));
   Index low = 0;
-  while (most - low > 16) {
+  while (most - low > (std::max)(Index{16}, most / 100)) {
     const Index middle = low + (most - low) / 2;
     (suffices(middle) ? most : low) = middle;
   }
@@ -217,13 +218,16 @@ TEST_CASE_TEMPLATE("a step holds no more scratch memory than its bound says", Ar
 TEST_CASE_TEMPLATE("the bound on scratch memory is near what a pass takes", Scalar, float, double) {
   for (TransformerSettings settings : odd_shapes) {
     for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+      if (std::is_same_v<Scalar, double> && precision != Precision::fp32) {
+        continue;  // which a model of doubles takes no notice of
+      }
       settings.precision = precision;
       const Transformer<Scalar, Gpt2> model(settings, Key{1});
       const Prompts prompts =
           LinearRegression{{.dimension = settings.dimension, .points = settings.points, .noise = 0.3}}.sample(Key{3},
                                                                                                               5);
       incontext::ModelInput<Scalar> input;
-      Gpt2::Encoding::encode(prompts, 0, 5, input);
+      Gpt2::Encoding::encode(prompts, 0, 2, input);
       auto packed = model.make_packed_weights();
       packed.pack(model.parameters().data(), {});
       const incontext::Weights<Scalar> weights(model.parameters().data(), packed);
@@ -250,10 +254,11 @@ TEST_CASE_TEMPLATE("the bound on scratch memory is near what a pass takes", Scal
           pass);
       CAPTURE(settings.width);
       CAPTURE(name_of(precision));
-      // The views of the largest moment are counted one by one, in whole cache lines: but for the bisection's 16 there
-      // is no slack, except in moments that are the largest in tiny models only, where it stands for several.
+      // The views of the largest moment are counted one by one, in whole cache lines, so a few hundredths are left, one
+      // of them the bisection's. In tiny models the seven views at the model's ends count, which are not all there at
+      // once: a granule of 16 each.
       CHECK(lasting <= size.lasting);
-      CHECK(static_cast<double>(size.lasting) <= 1.05 * static_cast<double>(lasting));
+      CHECK(static_cast<double>(size.lasting) <= 1.05 * static_cast<double>(lasting) + 7.0 * 16.0);
       CHECK(temporary <= size.temporary);
       CHECK(static_cast<double>(size.temporary) <= 1.25 * static_cast<double>(temporary));
     }

@@ -52,6 +52,7 @@ TEST_CASE("a line is found again, and its residuals are orthogonal to it") {
   CHECK(std::abs(fit.slope + 2.0) < tolerance);
   CHECK(std::abs(fit.intercept - 3.0) < tolerance);
   CHECK(std::abs(fit.correlation + 1.0) < tolerance);
+  CHECK(fit.slope_error < tolerance);
 
   const LineFit noisy_fit = fit_line(x, noisy);
   double residual_sum = 0.0;
@@ -64,6 +65,11 @@ TEST_CASE("a line is found again, and its residuals are orthogonal to it") {
   CHECK(std::abs(residual_sum) < 50.0 * tolerance);
   CHECK(std::abs(residual_along_x) < 50.0 * tolerance);
   CHECK(std::abs(noisy_fit.correlation) < 1.0);
+  // By hand: the line is y = 1 + x/2 and leaves 1/2, -1, 1/2, so the error is sqrt(1.5 / 1 / 2).
+  const LineFit three = fit_line(std::vector<double>{-1.0, 0.0, 1.0}, std::vector<double>{1.0, 0.0, 2.0});
+  CHECK(std::abs(three.slope - 0.5) < tolerance);
+  CHECK(std::abs(three.slope_error - std::sqrt(0.75)) < tolerance);
+  CHECK(std::isnan(fit_line(std::vector<double>{0.0, 1.0}, std::vector<double>{0.0, 1.0}).slope_error));
   CHECK(std::isnan(pearson_correlation(x, std::vector<double>(50, 1.0))));
   CHECK_THROWS_AS(static_cast<void>(fit_line(x, std::vector<double>(49))), ShapeError);
 }

@@ -55,6 +55,7 @@ struct LineFit {
   double slope = 0.0;
   double intercept = 0.0;
   double correlation = 0.0;  ///< Pearson's
+  double slope_error = 0.0;  ///< standard error of the slope, from the distances of y; NaN for two points
 };
 
 /// The least-squares line of y on x. NaN where x is constant, and the correlation where y is.
@@ -73,7 +74,15 @@ struct LineFit {
     sum_yy += (y[point] - mean_y) * (y[point] - mean_y);
   }
   const double slope = sum_xy / sum_xx;
-  return {slope, mean_y - slope * mean_x, sum_xy / (std::sqrt(sum_xx) * std::sqrt(sum_yy))};
+  double sum_squares = 0.0;  // of what the line leaves
+  for (std::size_t point = 0; point < x.size(); ++point) {
+    const double rest = y[point] - mean_y - slope * (x[point] - mean_x);
+    sum_squares += rest * rest;
+  }
+  const double freedom = static_cast<double>(x.size()) - 2.0;
+  const double slope_error =
+      freedom > 0.0 ? std::sqrt(sum_squares / freedom / sum_xx) : std::numeric_limits<double>::quiet_NaN();
+  return {slope, mean_y - slope * mean_x, sum_xy / (std::sqrt(sum_xx) * std::sqrt(sum_yy)), slope_error};
 }
 
 /// Pearson's correlation; NaN where x or y is constant. \throws ShapeError as `fit_line`
