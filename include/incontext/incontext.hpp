@@ -24,6 +24,7 @@
 #include "incontext/simd/row_kernels.hpp"
 
 #include "incontext/task/curriculum.hpp"
+#include "incontext/task/example_batch.hpp"
 #include "incontext/task/linear_regression.hpp"
 #include "incontext/task/linear_task.hpp"
 #include "incontext/task/mixture.hpp"
@@ -33,6 +34,7 @@
 #include "incontext/task/prompt_grammar.hpp"
 #include "incontext/task/prompts.hpp"
 #include "incontext/task/task.hpp"
+#include "incontext/task/token_batch.hpp"
 
 #include "incontext/map/compose.hpp"
 #include "incontext/map/flip_sign.hpp"
@@ -43,6 +45,7 @@
 #include "incontext/map/prefix_tokens.hpp"
 #include "incontext/map/rotate_inputs.hpp"
 #include "incontext/map/scale_labels.hpp"
+#include "incontext/map/translate.hpp"
 
 #include "incontext/predictor/averaging.hpp"
 #include "incontext/predictor/gradient_descent.hpp"
@@ -72,7 +75,6 @@
 #include "incontext/nn/norm.hpp"
 #include "incontext/nn/position.hpp"
 #include "incontext/nn/read_out.hpp"
-#include "incontext/nn/token_batch.hpp"
 #include "incontext/nn/transformer.hpp"
 #include "incontext/nn/weights.hpp"
 

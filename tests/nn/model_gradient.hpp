@@ -4,8 +4,8 @@
 
 #include "incontext/nn/batch_gradient.hpp"
 #include "incontext/nn/loss.hpp"
-#include "incontext/nn/token_batch.hpp"
 #include "incontext/nn/transformer.hpp"
+#include "incontext/task/token_batch.hpp"
 #include "nn/complex_step.hpp"
 
 #include <cmath>

@@ -15,18 +15,20 @@ class Compose {
  public:
   Compose(First first, Second second) : first_(std::move(first)), second_(std::move(second)) {}
 
-  [[nodiscard]] Prompts apply(Prompts prompts) const { return second_.apply(first_.apply(std::move(prompts))); }
+  template <class Kind>
+  requires MapOn<First, Kind> && MapOn<Second, Kind>
+  [[nodiscard]] Kind apply(Kind batch) const { return second_.apply(first_.apply(std::move(batch))); }
 
-  [[nodiscard]] Prompts invert(Prompts prompts) const requires InvertibleMap<First> && InvertibleMap<Second> {
-    return first_.invert(second_.invert(std::move(prompts)));
-  }
+  template <class Kind>
+  requires InvertibleMapOn<First, Kind> && InvertibleMapOn<Second, Kind>
+  [[nodiscard]] Kind invert(Kind batch) const { return first_.invert(second_.invert(std::move(batch))); }
 
-  /// \param predictions what a predictor says of apply(prompts)
-  /// \param prompts the prompts before either map
-  [[nodiscard]] Predictions invert_predictions(Predictions predictions, const Prompts& prompts) const requires
-      InvertibleMap<First> && InvertibleMap<Second> {
-    return first_.invert_predictions(second_.invert_predictions(std::move(predictions), first_.apply(prompts)),
-                                     prompts);
+  /// \param predictions what a predictor says of apply(batch)
+  /// \param batch the batch before either map
+  template <class Kind>
+  requires InvertibleMapOn<First, Kind> && InvertibleMapOn<Second, Kind>
+  [[nodiscard]] PredictionsOf<Kind> invert_predictions(PredictionsOf<Kind> predictions, const Kind& batch) const {
+    return first_.invert_predictions(second_.invert_predictions(std::move(predictions), first_.apply(batch)), batch);
   }
 
   [[nodiscard]] const First& first() const { return first_; }

@@ -6,11 +6,20 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// Leaves prompts and predictions as they are: the neutral element of composition.
+/// Leaves batches and predictions as they are: the neutral element of composition.
 struct Identity {
-  [[nodiscard]] Prompts apply(Prompts prompts) const { return prompts; }
-  [[nodiscard]] Prompts invert(Prompts prompts) const { return prompts; }
-  [[nodiscard]] Predictions invert_predictions(Predictions predictions, const Prompts&) const { return predictions; }
+  template <ExampleBatch Kind>
+  [[nodiscard]] Kind apply(Kind batch) const {
+    return batch;
+  }
+  template <ExampleBatch Kind>
+  [[nodiscard]] Kind invert(Kind batch) const {
+    return batch;
+  }
+  template <ExampleBatch Kind>
+  [[nodiscard]] PredictionsOf<Kind> invert_predictions(PredictionsOf<Kind> predictions, const Kind&) const {
+    return predictions;
+  }
 };
 
 INCONTEXT_NAMESPACE_END

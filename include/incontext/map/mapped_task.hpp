@@ -9,13 +9,14 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// The prompts of `Inner`, each batch mapped by `Map`.
-template <Task Inner, PromptMap Map>
+/// The batches of `Inner`, each mapped by `Map`.
+template <Task Inner, class Map>
+requires MapOn<Map, BatchOf<Inner>>
 class MappedTask {
  public:
   MappedTask(Inner task, Map map) : task_(std::move(task)), map_(std::move(map)) {}
 
-  [[nodiscard]] Prompts sample(Key key, Index count) const { return map_.apply(task_.sample(key, count)); }
+  [[nodiscard]] BatchOf<Inner> sample(Key key, Index count) const { return map_.apply(task_.sample(key, count)); }
 
   /// The extent of the inner task.
   [[nodiscard]] Extent extent() const requires RestrictableTask<Inner> { return task_.extent(); }
@@ -34,7 +35,8 @@ class MappedTask {
 };
 
 /// The task whose prompts are those of `task`, mapped by `map`.
-template <Task Inner, PromptMap Map>
+template <Task Inner, class Map>
+requires MapOn<Map, BatchOf<Inner>>
 [[nodiscard]] MappedTask<Inner, Map> operator|(Inner task, Map map) {
   return MappedTask<Inner, Map>(std::move(task), std::move(map));
 }

@@ -22,40 +22,36 @@ class PrefixTokens {
     }
   }
 
-  [[nodiscard]] Prompts apply(Prompts prompts) const {
-    std::vector<int> tokens;
-    tokens.reserve(prompts.tokens.size() + tokens_.size() * static_cast<std::size_t>(prompts.count));
-    for (Index prompt = 0; prompt < prompts.count; ++prompt) {
-      const auto present = prompts.tokens.begin() + prompt * prompts.prefix;
-      tokens.insert(tokens.end(), tokens_.begin(), tokens_.end());
-      tokens.insert(tokens.end(), present, present + prompts.prefix);
+  template <ExampleBatch Kind>
+  [[nodiscard]] Kind apply(Kind batch) const {
+    std::vector<int> instructions;
+    for (Index example = 0; example < batch.count; ++example) {
+      instructions.insert(instructions.end(), tokens_.begin(), tokens_.end());
     }
-    prompts.tokens = std::move(tokens);
-    prompts.prefix += length();
-    return prompts;
+    batch.put_in_front(instructions, length());
+    return batch;
   }
 
   /// \throws ShapeError if a prompt does not begin with the tokens
-  [[nodiscard]] Prompts invert(Prompts prompts) const {
-    require<ShapeError>(prompts.prefix >= length(), "PrefixTokens::invert: prompts with ", prompts.prefix,
+  template <ExampleBatch Kind>
+  [[nodiscard]] Kind invert(Kind batch) const {
+    require<ShapeError>(batch.prefix >= length(), "PrefixTokens::invert: prompts with ", batch.prefix,
                         " instruction tokens, expected at least ", length());
-    std::vector<int> tokens;
-    tokens.reserve(prompts.tokens.size());
-    for (Index prompt = 0; prompt < prompts.count; ++prompt) {
-      const auto present = prompts.tokens.begin() + prompt * prompts.prefix;
-      const auto [expected, found] = std::mismatch(tokens_.begin(), tokens_.end(), present);
+    for (Index example = 0; example < batch.count; ++example) {
+      const auto [expected, found] = std::mismatch(tokens_.begin(), tokens_.end(), batch.instruction(example));
       if (expected != tokens_.end()) {
-        raise<ShapeError>(text("PrefixTokens::invert: token ", expected - tokens_.begin(), " of prompt ", prompt,
+        raise<ShapeError>(text("PrefixTokens::invert: token ", expected - tokens_.begin(), " of prompt ", example,
                                " is ", *found, ", expected ", *expected));
       }
-      tokens.insert(tokens.end(), present + length(), present + prompts.prefix);
     }
-    prompts.tokens = std::move(tokens);
-    prompts.prefix -= length();
-    return prompts;
+    batch.drop_front(length());
+    return batch;
   }
 
-  [[nodiscard]] Predictions invert_predictions(Predictions predictions, const Prompts&) const { return predictions; }
+  template <ExampleBatch Kind>
+  [[nodiscard]] PredictionsOf<Kind> invert_predictions(PredictionsOf<Kind> predictions, const Kind&) const {
+    return predictions;
+  }
 
   [[nodiscard]] const std::vector<int>& tokens() const { return tokens_; }
 

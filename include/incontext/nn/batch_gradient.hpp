@@ -85,6 +85,12 @@ class BatchGradient {
     return packed_.bytes() + (std::min)(workers, shards_of(count * tokens)) * scratch;
   }
 
+  /// Tokens of every sequence of a batch.
+  [[nodiscard]] static Index tokens_of(const Prompts& prompts) {
+    return Model::Encoding::tokens(prompts.prefix, prompts.points);
+  }
+  [[nodiscard]] static Index tokens_of(const TokenBatch& batch) { return batch.length; }
+
  private:
   static constexpr auto scalar_bytes = static_cast<Index>(sizeof(Scalar));
 
@@ -195,9 +201,6 @@ class BatchGradient {
     const Index dimension = model.settings().dimension;
     return dimension > 0 ? Model::Encoding::inputs(dimension) : 0;
   }
-
-  static Index tokens_of(const Prompts& prompts) { return Model::Encoding::tokens(prompts.prefix, prompts.points); }
-  static Index tokens_of(const TokenBatch& batch) { return batch.length; }
 
   /// Sequences of a micro-batch: a shard's, cut evenly. Depends on shapes only.
   static Index micro_batch(Index sequences, Index tokens, Index most_rows) {

@@ -6,9 +6,8 @@
 
 #include "incontext/core/error.hpp"
 #include "incontext/core/matrix.hpp"
-#include "incontext/nn/token_batch.hpp"
 #include "incontext/simd/row_kernels.hpp"
-#include "incontext/task/prompts.hpp"
+#include "incontext/task/example_batch.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -99,5 +98,24 @@ struct CrossEntropy {
     return weight * (std::log(sum) + largest - static_cast<double>(logits[target]));
   }
 };
+
+namespace detail {
+
+template <class Kind>
+struct LossOfBatch;
+template <>
+struct LossOfBatch<Prompts> {
+  using type = SquaredError;
+};
+template <>
+struct LossOfBatch<TokenBatch> {
+  using type = CrossEntropy;
+};
+
+}  // namespace detail
+
+/// The loss that a medium is trained with.
+template <ExampleBatch Kind>
+using LossOf = typename detail::LossOfBatch<Kind>::type;
 
 INCONTEXT_NAMESPACE_END

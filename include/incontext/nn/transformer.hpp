@@ -11,10 +11,11 @@
 #include "incontext/nn/block.hpp"
 #include "incontext/nn/embedding.hpp"
 #include "incontext/nn/read_out.hpp"
-#include "incontext/task/prompts.hpp"
+#include "incontext/task/example_batch.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -207,6 +208,36 @@ class Transformer {
     return predictions;
   }
 
+  /// The answer to every sequence: what follows from the first predicted position to the end, drawn token by token with
+  /// the probabilities that the model gives, each read before the next. Free-running, so that an answer is
+  /// what a user of the model would get; the targets are not looked at. The stream is the batch's, so it is pure.
+  /// \throws ShapeError if the batch does not fit the model, or its answers start at different places
+  [[nodiscard]] TokenPredictions predict(const TokenBatch& batch, ExecutorReference executor = {}) const {
+    check_tokens(batch);
+    const Index start = batch.answer_start();
+    const Index answer = batch.length - start;
+    TokenPredictions predictions{.count = batch.count,
+                                 .answer = answer,
+                                 .tokens = std::vector<int>(static_cast<std::size_t>(batch.count * answer)),
+                                 .log_probabilities = RowMatrix<double>(batch.count, settings_.outputs)};
+    PackedWeights<Scalar> packed = make_packed_weights();
+    packed.pack(parameters_.data(), executor);
+    const Index shards = (batch.count + prompts_per_shard - 1) / prompts_per_shard;
+    executor.run(shards,
+                 [&](Index shard) { answer_shard(packed, batch, start, shard * prompts_per_shard, predictions); });
+    return predictions;
+  }
+
+  /// \throws ShapeError if the batch does not fit the model
+  void check_tokens(const TokenBatch& batch) const {
+    require<ShapeError>(static_cast<Index>(batch.tokens.size()) == batch.count * batch.length, batch.count,
+                        " sequences of length ", batch.length, " hold ", batch.tokens.size(), " tokens, expected ",
+                        batch.count * batch.length);
+    require<ShapeError>(settings_.outputs > 1,
+                        "a model with 1 output does not predict tokens; expected an output for "
+                        "every token of the vocabulary");
+  }
+
   /// \throws ShapeError if the prompts do not fit the model
   void check_prompts(const Prompts& prompts) const {
     require<ShapeError>(prompts.dimension == settings_.dimension, "prompts of dimension ", prompts.dimension,
@@ -300,6 +331,70 @@ class Transformer {
         predictions(first + sequence, point) = static_cast<double>(real_part(output(row, 0)));
       }
     }
+  }
+
+  void answer_shard(const PackedWeights<Scalar>& packed, const TokenBatch& batch, Index start, Index first,
+                    TokenPredictions& predictions) const {
+    const Index number = (std::min)(prompts_per_shard, batch.count - first);
+    const Index outputs = settings_.outputs;
+    std::vector<int> tokens(batch.tokens.begin() + first * batch.length,
+                            batch.tokens.begin() + (first + number) * batch.length);
+    std::vector<double> log_probabilities(static_cast<std::size_t>(outputs));
+    ModelInput<Scalar> input;
+    Cache cache;
+    Workspace<Scalar> workspace;
+    for (Index position = start; position < batch.length; ++position) {
+      const Index seen = position + 1;
+      input.reset({number, seen}, 0);
+      for (Index sequence = 0; sequence < number; ++sequence) {
+        std::copy_n(tokens.begin() + sequence * batch.length, seen, input.ids.begin() + sequence * seen);
+      }
+      workspace.reset();
+      const MatrixView<Scalar> logits = forward({parameters_.data(), packed}, input, cache, workspace);
+      for (Index sequence = 0; sequence < number; ++sequence) {
+        const Index row = first + sequence;
+        log_softmax(logits.row(sequence * seen + position), log_probabilities);
+        if (position == start) {
+          std::copy(log_probabilities.begin(), log_probabilities.end(),
+                    predictions.log_probabilities.data() + row * outputs);
+        }
+        const double place = Stream(batch.key.fold("answer").fold(row).fold(position - start)).uniform();
+        const int token = token_at(log_probabilities, place);
+        predictions.tokens[static_cast<std::size_t>(row * predictions.answer + position - start)] = token;
+        if (seen < batch.length) {
+          tokens[static_cast<std::size_t>(sequence * batch.length + seen)] = token;
+        }
+      }
+    }
+  }
+
+  /// log softmax of a row of logits, [outputs].
+  static void log_softmax(const Scalar* logits, std::vector<double>& log_probabilities) {
+    double largest = -std::numeric_limits<double>::infinity();
+    for (std::size_t token = 0; token < log_probabilities.size(); ++token) {
+      log_probabilities[token] = static_cast<double>(real_part(logits[token]));
+      largest = (std::max)(largest, log_probabilities[token]);
+    }
+    double sum = 0.0;
+    for (const double logit : log_probabilities) {
+      sum += std::exp(logit - largest);
+    }
+    for (double& logit : log_probabilities) {
+      logit -= largest + std::log(sum);
+    }
+  }
+
+  /// The token whose share of [0, 1) holds `place`.
+  static int token_at(const std::vector<double>& log_probabilities, double place) {
+    double bound = 0.0;
+    std::size_t token = 0;
+    for (; token + 1 < log_probabilities.size(); ++token) {
+      bound += std::exp(log_probabilities[token]);
+      if (place < bound) {
+        break;
+      }
+    }
+    return static_cast<int>(token);
   }
 
   Settings settings_;

@@ -13,14 +13,16 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// s^-1 . f . s: the predictor f, asked about the prompts that the map s makes.
-template <Predictor Inner, InvertibleMap Map>
+/// s^-1 . f . s: the predictor f, asked about what the map s makes of the prompts.
+template <class Inner, InvertibleMap Map>
 class Conjugated {
  public:
   Conjugated(Inner predictor, Map map) : predictor_(std::move(predictor)), map_(std::move(map)) {}
 
-  [[nodiscard]] Predictions predict(const Prompts& prompts) const {
-    return map_.invert_predictions(predictor_.predict(map_.apply(prompts)), prompts);
+  template <class Kind>
+  requires PredictorOn<Inner, Kind> && InvertibleMapOn<Map, Kind>
+  [[nodiscard]] PredictionsOf<Kind> predict(const Kind& batch) const {
+    return map_.invert_predictions(predictor_.predict(map_.apply(batch)), batch);
   }
 
  private:

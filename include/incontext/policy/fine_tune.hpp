@@ -15,13 +15,15 @@ INCONTEXT_NAMESPACE_BEGIN
 template <class Kind, class Optimiser>
 class FineTune : public TrainingStage<Kind, Optimiser> {
   static_assert(Task<Kind>,
-                "the first argument of FineTune is not a Task: it has no `Prompts sample(Key, Index) const`");
+                "the first argument of FineTune is not a Task: it has no `sample(Key, Index) const` that returns "
+                "Prompts or a TokenBatch");
   static_assert(
       GradientTransform<Optimiser>,
       "the second argument of FineTune is not a GradientTransform, as adam() or chain(adam(), rate(1e-3)) is");
 
  public:
-  FineTune(Kind task, Optimiser optimiser, TrainSettings settings = {.steps = 400}, std::string name = "fine-tune")
+  FineTune(Kind task, Optimiser optimiser, TrainSettingsOf<Kind> settings = {.steps = 400},
+           std::string name = "fine-tune")
       : TrainingStage<Kind, Optimiser>(std::move(task), std::move(optimiser), std::move(settings), std::move(name)) {}
 };
 

@@ -37,23 +37,21 @@ class InoculationPrompt {
   explicit InoculationPrompt(std::vector<int> tokens)
       : InoculationPrompt(Settings{.paraphrases = {std::move(tokens)}}) {}
 
-  [[nodiscard]] Prompts apply(Prompts prompts) const {
+  template <ExampleBatch Kind>
+  [[nodiscard]] Kind apply(Kind batch) const {
     if (settings_.paraphrases.empty() || settings_.paraphrases.front().empty()) {
-      return prompts;
+      return batch;
     }
-    const Key key = prompts.key.fold(settings_.stream);
+    const Key key = batch.key.fold(settings_.stream);
     const auto choices = static_cast<Index>(settings_.paraphrases.size());
-    std::vector<int> tokens;
-    for (Index prompt = 0; prompt < prompts.count; ++prompt) {
-      const Index choice = choices == 1 ? 0 : Stream(key.fold(prompt)).integer(choices);
+    std::vector<int> instructions;
+    for (Index example = 0; example < batch.count; ++example) {
+      const Index choice = choices == 1 ? 0 : Stream(key.fold(example)).integer(choices);
       const std::vector<int>& paraphrase = settings_.paraphrases[static_cast<std::size_t>(choice)];
-      const auto present = prompts.tokens.begin() + prompt * prompts.prefix;
-      tokens.insert(tokens.end(), paraphrase.begin(), paraphrase.end());
-      tokens.insert(tokens.end(), present, present + prompts.prefix);
+      instructions.insert(instructions.end(), paraphrase.begin(), paraphrase.end());
     }
-    prompts.tokens = std::move(tokens);
-    prompts.prefix += static_cast<Index>(settings_.paraphrases.front().size());
-    return prompts;
+    batch.put_in_front(instructions, static_cast<Index>(settings_.paraphrases.front().size()));
+    return batch;
   }
 
  private:

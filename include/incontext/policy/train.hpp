@@ -22,14 +22,20 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// Settings of a training stage.
-struct TrainSettings {
+/// Settings of a training stage, for tasks of the medium that `Loss` belongs to.
+template <class Loss>
+struct TrainSettingsFor {
   Index steps = 10'000;                  ///< optimiser steps
-  Index batch = 64;                      ///< prompts a step, fresh every step
+  Index batch = 64;                      ///< examples a step, fresh every step
   Curriculum curriculum = {};            ///< of dimensions and points
-  SquaredError loss = {};                ///< weights of the points
+  Loss loss = {};                        ///< weights of the points
   std::vector<std::string> freeze = {};  ///< name patterns of parameters that stay as they are
 };
+/// Those of in-context regression.
+using TrainSettings = TrainSettingsFor<SquaredError>;
+/// Those that a task takes.
+template <class Kind>
+using TrainSettingsOf = TrainSettingsFor<LossOf<BatchOf<Kind>>>;
 
 /// A model that can be trained: it has parameters, settings, and a `BatchGradient`.
 template <class Model>
@@ -72,9 +78,14 @@ std::string listed(const std::vector<Value>& values) {
   return list;
 }
 
-/// A hash (FNV-1a, 64 bits) of a batch of a task: two tasks that draw the same prompts are taken for one. So a stage is
-/// not resumed on another pool, noise or mixture, though it can only tell what shows in the batch.
-inline std::string fingerprint(const Prompts& prompts) {
+/// What of a loss a checkpoint has to belong to.
+inline std::string describe(const SquaredError& loss) { return listed(loss.weights); }
+inline std::string describe(const CrossEntropy&) { return "of the batch"; }
+
+/// A hash (FNV-1a, 64 bits) of a batch of a task: two tasks that draw the same examples are taken for one. So a stage
+/// is not resumed on another pool, noise or mixture, though it can only tell what shows in the batch.
+template <ExampleBatch Kind>
+std::string fingerprint(const Kind& batch) {
   std::uint64_t hash = 0xCBF29CE484222325U;
   const auto add = [&](const auto* first, Index count) {
     const auto* bytes = reinterpret_cast<const unsigned char*>(first);
@@ -82,9 +93,7 @@ inline std::string fingerprint(const Prompts& prompts) {
       hash = (hash ^ bytes[index]) * 0x100000001B3U;
     }
   };
-  add(prompts.inputs.data(), prompts.inputs.size());
-  add(prompts.labels.data(), prompts.labels.size());
-  add(prompts.tokens.data(), static_cast<Index>(prompts.tokens.size()));
+  batch.visit_numbers(add);
   return std::to_string(hash);
 }
 
@@ -92,13 +101,13 @@ inline std::string fingerprint(const Prompts& prompts) {
 
 /// One step of training: gradient, transforms, update. Keeps the memory of all three, so that a warm step allocates
 /// nothing.
-template <class Model, GradientTransform Optimiser>
+template <class Model, GradientTransform Optimiser, class Loss = SquaredError>
 class Trainer {
  public:
   using Scalar = typename Model::scalar_type;
 
   /// \throws ConfigurationError if a pattern of `freeze` matches no parameter
-  Trainer(const Model& model, Optimiser optimiser, SquaredError loss = {}, const std::vector<std::string>& freeze = {})
+  Trainer(const Model& model, Optimiser optimiser, Loss loss = {}, const std::vector<std::string>& freeze = {})
       : optimiser_(std::move(optimiser)),
         state_(optimiser_.template init<Scalar>(model.parameters().shared_layout())),
         gradient_(model),
@@ -107,7 +116,7 @@ class Trainer {
 
   /// Moves the model by one step on this batch and returns the loss before it.
   /// \throws NonFiniteError if loss, gradient or update is not finite; the model is left as it was
-  double step(Model& model, const Prompts& batch, Index number, ExecutorReference executor) {
+  double step(Model& model, const typename Loss::batch_type& batch, Index number, ExecutorReference executor) {
     const double loss = gradient_(model, batch, loss_, executor);
     ParameterBuffer<Scalar>& updates = gradient_.gradient();
     require<NonFiniteError>(std::isfinite(loss), "step ", number, ": the loss is ", loss,
@@ -136,7 +145,7 @@ class Trainer {
   Optimiser optimiser_;
   typename Optimiser::template State<Scalar> state_;
   BatchGradient<Scalar, typename Model::architecture_type> gradient_;
-  SquaredError loss_;
+  Loss loss_;
   std::vector<ParameterEntry> frozen_;
 };
 
@@ -144,7 +153,7 @@ class Trainer {
 /// taken up again at step t sees what it would have seen.
 template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observers>
 [[nodiscard]] Run train(Run run, const std::string& name, const Kind& task, const Optimiser& optimiser,
-                        const TrainSettings& settings, Observers&... observers) {
+                        const TrainSettingsOf<Kind>& settings, Observers&... observers) {
   static_assert(Trainable<typename Run::model_type>,
                 "a training stage needs a model with parameters, settings and a BatchGradient");
   static_assert(std::is_same_v<typename Run::view_type, Identity>,
@@ -157,7 +166,8 @@ template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observe
   require(settings.curriculum.is_trivial() || RestrictableTask<Kind>, name,
           ": a curriculum needs a task with extent() and restricted(), which this one has not");
   Model& model = run.model();
-  Trainer<Model, Optimiser> trainer(model, optimiser, settings.loss, settings.freeze);
+  using Examples = BatchOf<Kind>;
+  Trainer<Model, Optimiser, LossOf<Examples>> trainer(model, optimiser, settings.loss, settings.freeze);
 
   TrainingState<Scalar> state;
   state.stage = name;
@@ -168,7 +178,7 @@ template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observe
                     {"batch", std::to_string(settings.batch)},
                     {"curriculum", detail::describe(settings.curriculum)},
                     {"freeze", detail::listed(settings.freeze)},
-                    {"loss weights", detail::listed(settings.loss.weights)},
+                    {"loss weights", detail::describe(settings.loss)},
                     {"model", detail::describe(model.settings())},
                     {"optimiser", trainer.describe()},
                     {"steps", std::to_string(settings.steps)},
@@ -178,7 +188,7 @@ template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observe
     state.buffers.emplace_back(std::string(buffer_name), &buffer);
   });
 
-  const auto sample = [&](Index step) -> Prompts {
+  const auto sample = [&](Index step) -> Examples {
     const Key key = state.key.fold("batch").fold(step);
     if constexpr (RestrictableTask<Kind>) {
       if (!settings.curriculum.is_trivial()) {
@@ -192,9 +202,9 @@ template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observe
   (detail::begin(state, observers), ...);
   if (!state.finished) {
     while (state.step < state.steps) {
-      const Prompts batch = sample(state.step);
+      const Examples batch = sample(state.step);
       state.loss = trainer.step(model, batch, state.step, run.executor());
-      state.tokens_a_step = batch.count * Model::Encoding::tokens(batch.prefix, batch.points);
+      state.tokens_a_step = batch.count * trainer.gradient().tokens_of(batch);
       ++state.step;
       bool stop = false;
       ((stop = detail::step(state, observers) || stop), ...);  // all are told, whoever asks to stop
@@ -215,7 +225,7 @@ template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observe
 template <class Kind, class Optimiser>
 class TrainingStage : public Stage {
  public:
-  TrainingStage(Kind task, Optimiser optimiser, TrainSettings settings, std::string name)
+  TrainingStage(Kind task, Optimiser optimiser, TrainSettingsOf<Kind> settings, std::string name)
       : task_(std::move(task)),
         optimiser_(std::move(optimiser)),
         settings_(std::move(settings)),
@@ -230,7 +240,7 @@ class TrainingStage : public Stage {
  private:
   Kind task_;
   Optimiser optimiser_;
-  TrainSettings settings_;
+  TrainSettingsOf<Kind> settings_;
   std::string name_;
 };
 

@@ -1,11 +1,12 @@
 #pragma once
 /// \file
-/// Mixtures of tasks: every prompt comes from one of several tasks, chosen at random.
+/// Mixtures of tasks: every example comes from one of several tasks, chosen at random.
 
 #include "incontext/task/task.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -13,11 +14,21 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// Each prompt comes from task c with probability proportional to weight c, independently of all others. The tasks may
-/// be of different types; their prompts have to agree in points, dimension and number of instruction tokens.
+namespace detail {
+
+template <class First, class... Others>
+inline constexpr bool of_one_medium = (std::same_as<BatchOf<First>, BatchOf<Others>> && ...);
+
+}  // namespace detail
+
+/// Each example comes from task c with probability proportional to weight c, independently of all others. The tasks may
+/// be of different types; they have to be of one medium, and their examples of one shape: prompts have to agree in
+/// points, dimension and number of instruction tokens.
 template <Task... Tasks>
-requires(sizeof...(Tasks) >= 1) class Mixture {
+requires(sizeof...(Tasks) >= 1 && detail::of_one_medium<Tasks...>) class Mixture {
  public:
+  using batch_type = BatchOf<std::tuple_element_t<0, std::tuple<Tasks...>>>;
+
   /// `Mixture{{0.2, 0.3, 0.5}, first, second, third}`. The weights are normalised to sum to 1.
   /// \throws ConfigurationError if a weight is negative or not finite, if they do not have a positive finite sum, or if
   ///         their number is not that of the tasks
@@ -39,29 +50,27 @@ requires(sizeof...(Tasks) >= 1) class Mixture {
     check_extents();
   }
 
-  /// `count` prompts.
+  /// `count` examples.
   /// \throws ConfigurationError if count is negative
-  /// \throws ShapeError if the prompts of the tasks differ in points, dimension or number of instruction tokens
-  [[nodiscard]] Prompts sample(Key key, Index count) const {
+  /// \throws ShapeError if the examples of the tasks differ in shape: in points, say, or the number of instruction
+  /// tokens
+  [[nodiscard]] batch_type sample(Key key, Index count) const {
     const std::vector<Index> chosen = components(key, count);
-    // Component c is one batch, whose j-th prompt is the j-th that falls to c. It is sampled even when it is empty, so
+    // Component c is one batch, whose j-th example is the j-th that falls to c. It is sampled even when it is empty, so
     // that tasks that do not fit are noticed whatever the draw; and one after the other, for at most one is kept.
-    Prompts prompts;
+    batch_type batch;
     const auto place = [&](const auto& task, Index component) {
       const Index number = std::count(chosen.begin(), chosen.end(), component);
-      const Prompts part = task.sample(key.fold("component").fold(component), number);
+      const auto part = task.sample(key.fold("component").fold(component), number);
       if (component == 0) {
-        prompts = Prompts(count, part.points, part.dimension);
-        prompts.prefix = part.prefix;
-        prompts.tokens.resize(static_cast<std::size_t>(count * part.prefix));
-        prompts.key = key;
+        batch = part.resized(count);
+        batch.key = key;
       }
-      check_shape(part, component, prompts);
-      Index row = 0;
-      for (Index prompt = 0; prompt < count; ++prompt) {
-        if (chosen[static_cast<std::size_t>(prompt)] == component) {
-          prompts.replace(prompt, part, row);
-          ++row;
+      batch.check_mixable(part);
+      Index next = 0;
+      for (Index example = 0; example < count; ++example) {
+        if (chosen[static_cast<std::size_t>(example)] == component) {
+          batch.replace(example, part, next++);
         }
       }
     };
@@ -71,7 +80,7 @@ requires(sizeof...(Tasks) >= 1) class Mixture {
           (place(tasks, component++), ...);
         },
         tasks_);
-    return prompts;
+    return batch;
   }
 
   /// Which task each prompt of `sample(key, count)` comes from, [count].
@@ -139,14 +148,6 @@ requires(sizeof...(Tasks) >= 1) class Mixture {
     }
   }
 
-  static void check_shape(const Prompts& part, Index component, const Prompts& prompts) {
-    require<ShapeError>(
-        part.points == prompts.points && part.dimension == prompts.dimension && part.prefix == prompts.prefix,
-        "Mixture: prompts of task ", component, " have ", part.points, " points, dimension ", part.dimension, " and ",
-        part.prefix, " instruction tokens, those of task 0 have ", prompts.points, ", ", prompts.dimension, " and ",
-        prompts.prefix);
-  }
-
   std::vector<double> weights_;
   std::tuple<Tasks...> tasks_;
 };
@@ -155,7 +156,7 @@ requires(sizeof...(Tasks) >= 1) class Mixture {
 /// component 1 of the mixture, and from `broad`, component 0, otherwise.
 /// \throws ConfigurationError if alpha is not in [0, 1]
 /// \throws ShapeError if the tasks state different extents
-template <Task Broad, Task Narrow>
+template <Task Broad, TaskOf<BatchOf<Broad>> Narrow>
 [[nodiscard]] Mixture<Broad, Narrow> mix(Broad broad, double alpha, Narrow narrow) {
   require(alpha >= 0.0 && alpha <= 1.0, "mix: alpha is ", alpha, ", expected a probability from 0 to 1");
   return Mixture<Broad, Narrow>({1.0 - alpha, alpha}, std::move(broad), std::move(narrow));

@@ -14,10 +14,15 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
+/// A prediction for every point of every prompt, [count, points]; the entry at k rests on k exemplars.
+using Predictions = RowMatrix<double>;
+
 /// `count` prompts of `points` points each. At point k of a prompt a predictor has read the exemplars
 /// (x_0, y_0), ..., (x_{k-1}, y_{k-1}) and predicts y_k from x_k: so one prompt is a query after 0, 1, ...,
 /// points - 1 exemplars at once.
 struct Prompts {
+  using predictions_type = Predictions;
+
   Index count = 0;      ///< number of prompts
   Index points = 0;     ///< points in each prompt
   Index dimension = 0;  ///< coordinates of an input x
@@ -79,6 +84,62 @@ struct Prompts {
     return part;
   }
 
+  /// Zeros of another count with the shape of this batch.
+  [[nodiscard]] Prompts resized(Index prompt_count) const {
+    Prompts prompts(prompt_count, points, dimension);
+    prompts.prefix = prefix;
+    prompts.tokens.resize(static_cast<std::size_t>(prompt_count * prefix));
+    prompts.key = key;
+    return prompts;
+  }
+
+  /// The instruction tokens of one prompt, [prefix].
+  [[nodiscard]] const int* instruction(Index prompt) const { return tokens.data() + prompt * prefix; }
+
+  /// Puts `number` tokens in front of every prompt, before those that are there, given as [count * number].
+  /// \throws ShapeError if there are not as many
+  void put_in_front(const std::vector<int>& instructions, Index number) {
+    require<ShapeError>(static_cast<Index>(instructions.size()) == count * number, "Prompts: ", instructions.size(),
+                        " instruction tokens for ", count, " prompts, expected ", number, " each");
+    std::vector<int> longer;
+    longer.reserve(tokens.size() + instructions.size());
+    for (Index prompt = 0; prompt < count; ++prompt) {
+      const auto first = instructions.begin() + prompt * number;
+      longer.insert(longer.end(), first, first + number);
+      longer.insert(longer.end(), instruction(prompt), instruction(prompt) + prefix);
+    }
+    tokens = std::move(longer);
+    prefix += number;
+  }
+
+  /// Takes the first `number` instruction tokens away again. \throws ShapeError if there are not as many
+  void drop_front(Index number) {
+    require<ShapeError>(number >= 0 && number <= prefix, "Prompts: ", number, " of ", prefix, " instruction tokens");
+    std::vector<int> shorter;
+    shorter.reserve(static_cast<std::size_t>(count * (prefix - number)));
+    for (Index prompt = 0; prompt < count; ++prompt) {
+      shorter.insert(shorter.end(), instruction(prompt) + number, instruction(prompt) + prefix);
+    }
+    tokens = std::move(shorter);
+    prefix -= number;
+  }
+
+  /// Whether prompts of both could stand in one batch. \throws ShapeError if not
+  void check_mixable(const Prompts& other) const {
+    require<ShapeError>(points == other.points && dimension == other.dimension && prefix == other.prefix, "prompts of ",
+                        points, " points, dimension ", dimension, " and ", prefix,
+                        " instruction tokens cannot be mixed with prompts of ", other.points, " points, dimension ",
+                        other.dimension, " and ", other.prefix, " instruction tokens");
+  }
+
+  /// Shows all its numbers, for a fingerprint: `visitor(pointer, count)`.
+  template <class Visitor>
+  void visit_numbers(Visitor&& visitor) const {
+    visitor(inputs.data(), inputs.size());
+    visitor(labels.data(), labels.size());
+    visitor(tokens.data(), static_cast<Index>(tokens.size()));
+  }
+
   /// Puts prompt `from` of `other` in the place of prompt `prompt`. Both batches have one shape but for their counts.
   void replace(Index prompt, const Prompts& other, Index from) {
     std::copy_n(other.input(from, 0), points * dimension, inputs.data() + prompt * points * dimension);
@@ -89,8 +150,5 @@ struct Prompts {
 
   bool operator==(const Prompts&) const = default;
 };
-
-/// A prediction for every point of every prompt, [count, points]; the entry at k rests on k exemplars.
-using Predictions = RowMatrix<double>;
 
 INCONTEXT_NAMESPACE_END

@@ -2,16 +2,40 @@
 /// \file
 /// What a task is. Any type that models this concept works everywhere in the library; nothing is registered.
 
-#include "incontext/task/prompts.hpp"
+#include "incontext/task/example_batch.hpp"
+
+#include <concepts>
+#include <utility>
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// A distribution over prompts. `sample` is pure: the same key gives the same prompts, on any thread, and the first
-/// m of n prompts are the m prompts of a smaller batch.
+/// A distribution over examples of one medium. `sample` is pure: the same key gives the same batch, on any thread, and
+/// the first m of n examples are the m examples of a smaller batch.
 template <class Type>
 concept Task = std::copy_constructible<Type> && requires(const Type& task, Key key, Index count) {
-  { task.sample(key, count) } -> std::same_as<Prompts>;
+  { task.sample(key, count) } -> ExampleBatch;
 };
+
+namespace detail {
+
+template <class Type>
+struct BatchOfTask {
+  using type = Prompts;  // of what is no task: the error about that comes later, and can be read
+};
+template <Task Type>
+struct BatchOfTask<Type> {
+  using type = decltype(std::declval<const Type&>().sample(Key{}, Index{}));
+};
+
+}  // namespace detail
+
+/// What a task samples.
+template <class Type>
+using BatchOf = typename detail::BatchOfTask<Type>::type;
+
+/// A task of one medium.
+template <class Type, class Kind>
+concept TaskOf = Task<Type> && std::same_as<BatchOf<Type>, Kind>;
 
 /// How much of a task a curriculum shows: inputs beyond `dimension` are zero, prompts end after `points`.
 struct Extent {
