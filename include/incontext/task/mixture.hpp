@@ -60,11 +60,7 @@ requires(sizeof...(Tasks) >= 1) class Mixture {
       Index row = 0;
       for (Index prompt = 0; prompt < count; ++prompt) {
         if (chosen[static_cast<std::size_t>(prompt)] == component) {
-          prompts.inputs_of(prompt) = part.inputs_of(row);
-          prompts.labels.row(prompt) = part.labels.row(row);
-          prompts.targets.row(prompt) = part.targets.row(row);
-          std::copy_n(part.tokens.begin() + row * part.prefix, part.prefix,
-                      prompts.tokens.begin() + prompt * part.prefix);
+          prompts.replace(prompt, part, row);
           ++row;
         }
       }

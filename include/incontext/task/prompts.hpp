@@ -7,6 +7,7 @@
 #include "incontext/core/key.hpp"
 #include "incontext/core/matrix.hpp"
 
+#include <algorithm>
 #include <concepts>
 #include <utility>
 #include <vector>
@@ -39,6 +40,10 @@ struct Prompts {
         labels(RowMatrix<double>::Zero(prompt_count, point_count)),
         targets(RowMatrix<double>::Zero(prompt_count, point_count)) {}
 
+  /// The input x_k of one prompt, [dimension].
+  [[nodiscard]] const double* input(Index prompt, Index point) const {
+    return inputs.data() + (prompt * points + point) * dimension;
+  }
   /// The inputs of one prompt, [points, dimension].
   [[nodiscard]] auto inputs_of(Index prompt) const { return inputs.middleRows(prompt * points, points); }
   [[nodiscard]] auto inputs_of(Index prompt) { return inputs.middleRows(prompt * points, points); }
@@ -50,9 +55,9 @@ struct Prompts {
     require<ShapeError>(first >= 0 && number >= 0 && first + number <= count, "Prompts::slice: prompts [", first, ", ",
                         first + number, ") of ", count);
     Prompts part(number, points, dimension);
-    part.inputs = inputs.middleRows(first * points, number * points);
-    part.labels = labels.middleRows(first, number);
-    part.targets = targets.middleRows(first, number);
+    std::copy_n(input(first, 0), part.inputs.size(), part.inputs.data());
+    std::copy_n(labels.data() + first * points, part.labels.size(), part.labels.data());
+    std::copy_n(targets.data() + first * points, part.targets.size(), part.targets.data());
     part.prefix = prefix;
     part.tokens.assign(tokens.begin() + first * prefix, tokens.begin() + (first + number) * prefix);
     part.key = key;
@@ -64,14 +69,22 @@ struct Prompts {
     require<ShapeError>(number >= 0 && number <= points, "Prompts::first_points: ", number, " of ", points, " points");
     Prompts part(count, number, dimension);
     for (Index prompt = 0; prompt < count; ++prompt) {
-      part.inputs_of(prompt) = inputs_of(prompt).topRows(number);
+      std::copy_n(input(prompt, 0), number * dimension, part.inputs.data() + prompt * number * dimension);
+      std::copy_n(labels.data() + prompt * points, number, part.labels.data() + prompt * number);
+      std::copy_n(targets.data() + prompt * points, number, part.targets.data() + prompt * number);
     }
-    part.labels = labels.leftCols(number);
-    part.targets = targets.leftCols(number);
     part.prefix = prefix;
     part.tokens = tokens;
     part.key = key;
     return part;
+  }
+
+  /// Puts prompt `from` of `other` in the place of prompt `prompt`. Both batches have one shape but for their counts.
+  void replace(Index prompt, const Prompts& other, Index from) {
+    std::copy_n(other.input(from, 0), points * dimension, inputs.data() + prompt * points * dimension);
+    std::copy_n(other.labels.data() + from * points, points, labels.data() + prompt * points);
+    std::copy_n(other.targets.data() + from * points, points, targets.data() + prompt * points);
+    std::copy_n(other.tokens.begin() + from * prefix, prefix, tokens.begin() + prompt * prefix);
   }
 
   bool operator==(const Prompts&) const = default;
