@@ -9,6 +9,7 @@
 #include "incontext/core/lanes.hpp"
 #include "incontext/core/matrix.hpp"
 #include "incontext/core/parameters.hpp"
+#include "incontext/core/products.hpp"
 #include "incontext/core/version.hpp"
 #include "incontext/core/workspace.hpp"
 #include "incontext/core/ziggurat.hpp"

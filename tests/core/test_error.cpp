@@ -2,9 +2,11 @@
 
 #include <doctest/doctest.h>
 
-#include <ostream>
+#include <limits>
+#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <type_traits>
 
 using incontext::ConfigurationError;
@@ -28,6 +30,14 @@ TEST_CASE("every error is an incontext::Error and a std::runtime_error") {
 TEST_CASE("text joins its parts as a stream prints them") {
   CHECK(incontext::text("width ", 63, " is not a multiple of ", 2.5, ' ', std::string("heads")) ==
         "width 63 is not a multiple of 2.5 heads");
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const double number : {0.0, -0.0, 1.0, -2.5, 1.0 / 3.0, 123456.0, 1234567.0, 1e-5, 1e300, -5e-324, infinity,
+                              -infinity, std::numeric_limits<double>::quiet_NaN()}) {
+    std::ostringstream stream;
+    stream << number;
+    CHECK(incontext::text(number) == stream.str());
+  }
+  CHECK(incontext::text(-1, 2U, -3L, 4UL, -5LL, 6ULL, 0.5F, true, std::string_view("view")) == "-12-34-560.51view");
 }
 
 TEST_CASE("require raises the type it is given, with its message, and only on failure") {
@@ -48,12 +58,11 @@ namespace {
 
 struct CountedPart {
   int& printed;
+  operator std::string_view() const {
+    ++printed;
+    return "part";
+  }
 };
-
-std::ostream& operator<<(std::ostream& stream, const CountedPart& part) {
-  ++part.printed;
-  return stream << "part";
-}
 
 }  // namespace
 

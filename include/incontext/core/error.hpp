@@ -4,9 +4,10 @@
 
 #include "incontext/core/config.hpp"
 
-#include <sstream>
+#include <charconv>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #if defined(INCONTEXT_NO_EXCEPTIONS)
@@ -46,12 +47,32 @@ class NonFiniteError : public Error {
   using Error::Error;
 };
 
-/// Joins its arguments into one string, as a stream would print them.
+namespace detail {
+
+// Overloads and not a stream: the parts of every message are types of their own, and looking each of them up among the
+// operators << of everything that is included was a good part of the time that a program took to compile.
+inline void append(std::string& message, std::string_view part) { message += part; }
+inline void append(std::string& message, const char* part) { message += part; }
+inline void append(std::string& message, char part) { message += part; }
+inline void append(std::string& message, int part) { message += std::to_string(part); }
+inline void append(std::string& message, unsigned part) { message += std::to_string(part); }
+inline void append(std::string& message, long part) { message += std::to_string(part); }
+inline void append(std::string& message, unsigned long part) { message += std::to_string(part); }
+inline void append(std::string& message, long long part) { message += std::to_string(part); }
+inline void append(std::string& message, unsigned long long part) { message += std::to_string(part); }
+inline void append(std::string& message, double part) {
+  char digits[32];
+  message.append(digits, std::to_chars(digits, digits + sizeof(digits), part, std::chars_format::general, 6).ptr);
+}
+
+}  // namespace detail
+
+/// Joins strings and numbers into one string, as a stream would print them.
 template <class... Parts>
 [[nodiscard]] std::string text(const Parts&... parts) {
-  std::ostringstream stream;
-  (stream << ... << parts);
-  return stream.str();
+  std::string message;
+  (detail::append(message, parts), ...);
+  return message;
 }
 
 /// Reports an error: throws `Type`, or prints and aborts where exceptions are off.

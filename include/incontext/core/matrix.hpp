@@ -6,6 +6,8 @@
 
 #include <Eigen/Core>
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <new>
 #include <type_traits>
@@ -19,6 +21,11 @@ using RowMatrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::R
 
 /// A column vector of doubles.
 using Vector = Eigen::VectorXd;
+
+/// Whether no element is infinite or NaN.
+[[nodiscard]] inline bool is_finite(const RowMatrix<double>& matrix) {
+  return std::all_of(matrix.data(), matrix.data() + matrix.size(), [](double value) { return std::isfinite(value); });
+}
 
 /// Buffers start on a cache line whatever the instruction set, so that their layout never depends on it.
 inline constexpr std::size_t cache_line_bytes = 64;

@@ -8,7 +8,7 @@
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/detail/input/parser.hpp>
 
 #include <algorithm>
 #include <array>
@@ -23,6 +23,30 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// What the parser of nlohmann-json has to know of a type of JSON values. We have no such type: it hands over pieces.
+/// The parser without `nlohmann::json` compiles in a fraction of the time.
+struct JsonPieces {
+  using boolean_t = bool;
+  using number_integer_t = std::int64_t;
+  using number_unsigned_t = std::uint64_t;
+  using number_float_t = double;
+  using string_t = std::string;
+  using binary_t = std::vector<std::uint8_t>;
+  using exception = nlohmann::detail::exception;
+};
+
+}  // namespace detail
+
+INCONTEXT_NAMESPACE_END
+
+/// The parser asks whether its values are nlohmann's.
+template <>
+struct nlohmann::detail::is_basic_json<incontext::detail::JsonPieces> : std::true_type {};
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -157,7 +181,7 @@ template <class Number>
 
 /// Receives the header from the JSON parser, piece by piece, and stops it at the first piece that does not belong: so
 /// nesting is never deeper than the format's three levels, whatever the file says. Its public functions are those that
-/// `nlohmann::json::sax_parse` calls.
+/// the parser calls.
 class HeaderReader {
  public:
   SafetensorsHeader header;
@@ -263,7 +287,7 @@ class HeaderReader {
     return true;
   }
 
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception& error) {
+  bool parse_error(std::size_t position, const std::string&, const JsonPieces::exception& error) {
     const std::string_view what = error.what();
     const std::size_t reason = what.find(": ");  // after the library's own error code and position
     return refuse("the header is not JSON, at byte ", position, ": ",
@@ -379,7 +403,9 @@ inline constexpr std::size_t safetensors_length_bytes = 8;
   require<FileError>(text.starts_with('{'), origin, ": the header does not begin with '{': not a safetensors file");
   require<FileError>(text.find('\0') == std::string_view::npos, origin, ": the header contains a zero byte");
   detail::HeaderReader reader;
-  const bool complete = nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
+  auto input = nlohmann::detail::input_adapter(text.begin(), text.end());
+  nlohmann::detail::parser<detail::JsonPieces, decltype(input)> parser(std::move(input));
+  const bool complete = parser.sax_parse(&reader);
   require<FileError>(complete, origin, ": ", reader.problem);
   detail::check_coverage(reader.header, data_bytes, origin);
   return std::move(reader.header);

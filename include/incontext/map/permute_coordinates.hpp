@@ -4,6 +4,7 @@
 
 #include "incontext/map/map.hpp"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -36,11 +37,11 @@ class PermuteCoordinates {
   /// \throws ShapeError if the prompts have another dimension
   [[nodiscard]] Prompts apply(Prompts prompts) const {
     check(prompts);
-    Vector input(prompts.dimension);
+    std::vector<double> input(order_.size());
     for (Index row = 0; row < prompts.inputs.rows(); ++row) {
-      input = prompts.inputs.row(row).transpose();
+      std::copy_n(prompts.inputs.data() + row * prompts.dimension, prompts.dimension, input.begin());
       for (Index coordinate = 0; coordinate < prompts.dimension; ++coordinate) {
-        prompts.inputs(row, coordinate) = input[order_[static_cast<std::size_t>(coordinate)]];
+        prompts.inputs(row, coordinate) = input[static_cast<std::size_t>(order_[static_cast<std::size_t>(coordinate)])];
       }
     }
     return prompts;
@@ -49,11 +50,11 @@ class PermuteCoordinates {
   /// \throws ShapeError if the prompts have another dimension
   [[nodiscard]] Prompts invert(Prompts prompts) const {
     check(prompts);
-    Vector input(prompts.dimension);
+    std::vector<double> input(order_.size());
     for (Index row = 0; row < prompts.inputs.rows(); ++row) {
-      input = prompts.inputs.row(row).transpose();
+      std::copy_n(prompts.inputs.data() + row * prompts.dimension, prompts.dimension, input.begin());
       for (Index coordinate = 0; coordinate < prompts.dimension; ++coordinate) {
-        prompts.inputs(row, order_[static_cast<std::size_t>(coordinate)]) = input[coordinate];
+        prompts.inputs(row, order_[static_cast<std::size_t>(coordinate)]) = input[static_cast<std::size_t>(coordinate)];
       }
     }
     return prompts;

@@ -21,25 +21,33 @@ class ScaleLabels {
   }
 
   [[nodiscard]] Prompts apply(Prompts prompts) const {
-    prompts.labels *= gamma_;
-    prompts.targets *= gamma_;
+    for (Index index = 0; index < prompts.labels.size(); ++index) {
+      prompts.labels.data()[index] *= gamma_;
+      prompts.targets.data()[index] *= gamma_;
+    }
     return prompts;
   }
 
   [[nodiscard]] Prompts invert(Prompts prompts) const {
-    prompts.labels /= gamma_;
-    prompts.targets /= gamma_;
+    divide(prompts.labels);
+    divide(prompts.targets);
     return prompts;
   }
 
   [[nodiscard]] Predictions invert_predictions(Predictions predictions, const Prompts&) const {
-    predictions /= gamma_;
+    divide(predictions);
     return predictions;
   }
 
   [[nodiscard]] double gamma() const { return gamma_; }
 
  private:
+  void divide(RowMatrix<double>& values) const {
+    for (Index index = 0; index < values.size(); ++index) {
+      values.data()[index] /= gamma_;
+    }
+  }
+
   double gamma_;
 };
 

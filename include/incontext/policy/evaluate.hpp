@@ -5,6 +5,7 @@
 #include "incontext/core/error.hpp"
 #include "incontext/core/executor.hpp"
 #include "incontext/core/key.hpp"
+#include "incontext/core/products.hpp"
 #include "incontext/policy/observer.hpp"
 #include "incontext/policy/run.hpp"
 #include "incontext/policy/stage.hpp"
@@ -30,7 +31,10 @@ template <Predictor Kind>
     executor.run((prompts.count + group - 1) / group, [&](Index shard) {
       const Index first = shard * group;
       const Index number = (std::min)(group, prompts.count - first);
-      predictions.middleRows(first, number) = predictor.predict(prompts.slice(first, number));
+      const Predictions part = predictor.predict(prompts.slice(first, number));
+      require<ShapeError>(part.rows() == number && part.cols() == prompts.points, "a predictor answered [", part.rows(),
+                          ", ", part.cols(), "] to ", number, " prompts of ", prompts.points, " points");
+      std::copy_n(part.data(), part.size(), predictions.data() + first * predictions.cols());
     });
     return predictions;
   }
@@ -42,7 +46,12 @@ template <Predictor Kind>
   require<ShapeError>(predictions.rows() == truth.rows() && predictions.cols() == truth.cols(), "predictions of [",
                       predictions.rows(), ", ", predictions.cols(), "] against labels of [", truth.rows(), ", ",
                       truth.cols(), "]");
-  return (predictions - truth).array().square().colwise().mean().transpose();
+  const RowMatrix<double> errors = predictions - truth;
+  Vector squares = column_sums(errors, errors);
+  for (double& square : squares) {
+    square /= static_cast<double>(truth.rows());
+  }
+  return squares;
 }
 
 /// What is measured: tasks, each with prompts that are drawn once and are the same for every stage, and reference

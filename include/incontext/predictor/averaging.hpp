@@ -3,10 +3,11 @@
 /// The averaging estimator: one step away from knowing nothing.
 
 #include "incontext/core/config.hpp"
-#include "incontext/core/matrix.hpp"
+#include "incontext/core/products.hpp"
 #include "incontext/task/prompts.hpp"
 
-#include <Eigen/Core>
+#include <algorithm>
+#include <vector>
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -16,13 +17,17 @@ class Averaging {
   /// [count, points]
   [[nodiscard]] Predictions predict(const Prompts& prompts) const {
     Predictions predictions(prompts.count, prompts.points);
-    Eigen::RowVectorXd sum(prompts.dimension);
+    std::vector<double> sum(static_cast<std::size_t>(prompts.dimension));  // of y_i x_i
     for (Index prompt = 0; prompt < prompts.count; ++prompt) {
-      sum.setZero();
+      std::fill(sum.begin(), sum.end(), 0.0);
       for (Index point = 0; point < prompts.points; ++point) {
-        const auto input = prompts.inputs.row(prompt * prompts.points + point);
-        predictions(prompt, point) = point == 0 ? 0.0 : sum.dot(input) / static_cast<double>(point);
-        sum += prompts.labels(prompt, point) * input;
+        const double* const input = prompts.input(prompt, point);
+        const double label = prompts.labels(prompt, point);
+        predictions(prompt, point) =
+            point == 0 ? 0.0 : inner_product(sum.data(), input, prompts.dimension) / static_cast<double>(point);
+        for (std::size_t coordinate = 0; coordinate < sum.size(); ++coordinate) {
+          sum[coordinate] += label * input[coordinate];
+        }
       }
     }
     return predictions;

@@ -4,7 +4,7 @@
 
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
-#include "incontext/core/matrix.hpp"
+#include "incontext/core/products.hpp"
 #include "incontext/predictor/inference.hpp"
 #include "incontext/predictor/pool_posterior.hpp"
 #include "incontext/predictor/ridge.hpp"
@@ -52,10 +52,13 @@ class MixturePosterior {
     }
     const Inference from_pool = pool_.infer(prompts);
     const Inference from_ridge = ridge_.infer(prompts);
-    const RowMatrix<double> probability = posterior(from_pool.log_evidence, from_ridge.log_evidence);
-    return (probability.array() * from_pool.predictions.array() +
-            (1.0 - probability.array()) * from_ridge.predictions.array())
-        .matrix();
+    Predictions mixed = posterior(from_pool.log_evidence, from_ridge.log_evidence);
+    for (Index index = 0; index < mixed.size(); ++index) {
+      const double probability = mixed.data()[index];
+      mixed.data()[index] = (1.0 - probability) * from_ridge.predictions.data()[index] +
+                            probability * from_pool.predictions.data()[index];
+    }
+    return mixed;
   }
 
   /// [count, points]: g, the probability that the task is one of the pool given the exemplars before each point.
@@ -75,7 +78,12 @@ class MixturePosterior {
     require_density("MixturePosterior::pool_log_odds", settings_.noise);
     require_dimension(prompts);
     const double prior = std::log(settings_.pool_weight) - std::log1p(-settings_.pool_weight);
-    return (prior + pool_.log_evidence(prompts).array() - ridge_.log_evidence(prompts).array()).matrix();
+    RowMatrix<double> odds = pool_.log_evidence(prompts);
+    const RowMatrix<double> ridge_log_evidence = ridge_.log_evidence(prompts);
+    for (Index index = 0; index < odds.size(); ++index) {
+      odds.data()[index] = prior + odds.data()[index] - ridge_log_evidence.data()[index];
+    }
+    return odds;
   }
 
   /// The predictor, and through it the evidence, of a task from the pool.
@@ -96,7 +104,12 @@ class MixturePosterior {
   [[nodiscard]] RowMatrix<double> posterior(const RowMatrix<double>& pool_log_evidence,
                                             const RowMatrix<double>& ridge_log_evidence) const {
     const double weight = settings_.pool_weight;
-    return (weight / (weight + (1.0 - weight) * (ridge_log_evidence - pool_log_evidence).array().exp())).matrix();
+    RowMatrix<double> probability = ridge_log_evidence - pool_log_evidence;
+    exponentiate(probability);
+    for (Index index = 0; index < probability.size(); ++index) {
+      probability.data()[index] = weight / (weight + (1.0 - weight) * probability.data()[index]);
+    }
+    return probability;
   }
 
   Settings settings_;

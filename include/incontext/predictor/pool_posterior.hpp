@@ -4,12 +4,11 @@
 
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
-#include "incontext/core/matrix.hpp"
+#include "incontext/core/products.hpp"
 #include "incontext/predictor/inference.hpp"
 #include "incontext/task/prompts.hpp"
 
-#include <Eigen/Core>
-
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -36,8 +35,10 @@ class PoolPosterior {
     require_noise("PoolPosterior", settings.noise);
     require(pool.rows() >= 1 && pool.cols() >= 1, "PoolPosterior: a pool of ", pool.rows(), " tasks in ", pool.cols(),
             " dimensions, expected at least 1 of each");
-    require(pool.allFinite(), "PoolPosterior: the pool has a weight that is not finite");
-    longest_task_ = pool.rowwise().norm().maxCoeff();
+    require(is_finite(pool), "PoolPosterior: the pool has a weight that is not finite");
+    for (Index task = 0; task < pool.rows(); ++task) {
+      longest_task_ = (std::max)(longest_task_, norm(pool.data() + task * pool.cols(), pool.cols()));
+    }
   }
 
   /// [count, points]
@@ -83,29 +84,38 @@ class PoolPosterior {
     require<ShapeError>(prompts.dimension == dimension(), "PoolPosterior: prompts of ", prompts.dimension,
                         " dimensions for a pool of tasks in ", dimension());
     const double precision = settings_.noise > 0.0 ? 1.0 / settings_.noise : 1.0;
-    Eigen::VectorXd outputs(pool_.rows());      // x . w_i
-    Eigen::ArrayXd squares(pool_.rows());       // ||y - X w_i||^2 / noise^2, or ||y - X w_i||^2 without noise
-    Eigen::VectorXd likelihoods(pool_.rows());  // divided by the largest of them
+    const Index tasks = pool_.rows();
+    Vector outputs(tasks);                    // x . w_i
+    Vector squares(tasks);                    // ||y - X w_i||^2 / noise^2, or ||y - X w_i||^2 without noise
+    RowMatrix<double> likelihoods(1, tasks);  // divided by the largest of them
     for (Index prompt = 0; prompt < prompts.count; ++prompt) {
-      squares.setZero();
+      std::fill_n(squares.data(), tasks, 0.0);
       double squared_scale = 0.0;  // D^2
       for (Index point = 0; point < prompts.points; ++point) {
-        const auto input = prompts.inputs.row(prompt * prompts.points + point).transpose();
+        const double* const input = prompts.input(prompt, point);
         const double label = prompts.labels(prompt, point);
-        outputs.noalias() = pool_ * input;
-        const double smallest = squares.minCoeff();
+        multiply_vector(pool_, input, outputs.data());
+        const double smallest = *std::min_element(squares.data(), squares.data() + tasks);
         if (settings_.noise > 0.0) {
           // Below exp(-690) a likelihood is lost in the sum anyway, and would slow it down as a subnormal number.
-          likelihoods = (0.5 * (smallest - squares)).max(-690.0).exp();
+          for (Index task = 0; task < tasks; ++task) {
+            likelihoods(0, task) = (std::max)(0.5 * (smallest - squares[task]), -690.0);
+          }
+          exponentiate(likelihoods);
         } else {
           const double slack = rounding_error(point, std::sqrt(squared_scale));
-          likelihoods = (squares.sqrt() <= std::sqrt(smallest) + slack).template cast<double>();
-          const double scale = std::abs(label) + input.norm() * longest_task_;
+          for (Index task = 0; task < tasks; ++task) {
+            likelihoods(0, task) = std::sqrt(squares[task]) <= std::sqrt(smallest) + slack ? 1.0 : 0.0;
+          }
+          const double scale = std::abs(label) + norm(input, prompts.dimension) * longest_task_;
           squared_scale += scale * scale;
         }
         const double total = likelihoods.sum();
-        visit(prompt, point, likelihoods.dot(outputs) / total, smallest, total);
-        squares += ((label - outputs.array()) * precision).square();
+        visit(prompt, point, inner_product(likelihoods.data(), outputs.data(), tasks) / total, smallest, total);
+        for (Index task = 0; task < tasks; ++task) {
+          const double residual = (label - outputs[task]) * precision;
+          squares[task] += residual * residual;
+        }
       }
     }
   }

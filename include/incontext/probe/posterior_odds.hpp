@@ -3,6 +3,7 @@
 /// Which mixture of two reference predictors a model's outputs look like: the posterior odds that it acts on.
 
 #include "incontext/core/error.hpp"
+#include "incontext/core/products.hpp"
 #include "incontext/task/prompts.hpp"
 
 INCONTEXT_NAMESPACE_BEGIN
@@ -20,8 +21,12 @@ INCONTEXT_NAMESPACE_BEGIN
                       "], expected one shape");
   const RowMatrix<double> direction = pool - ridge;
   const RowMatrix<double> offset = model - ridge;
-  return (offset.array() * direction.array()).colwise().sum().transpose() /
-         direction.array().square().colwise().sum().transpose();
+  Vector probability = column_sums(offset, direction);
+  const Vector squares = column_sums(direction, direction);
+  for (Index point = 0; point < probability.size(); ++point) {
+    probability[point] /= squares[point];
+  }
+  return probability;
 }
 
 INCONTEXT_NAMESPACE_END

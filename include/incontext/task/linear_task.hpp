@@ -6,6 +6,7 @@
 #include "incontext/task/noise.hpp"
 #include "incontext/task/task.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -57,7 +58,7 @@ class LinearTask {
     require<ShapeError>(factor.size() == 0 || (factor.rows() == dimension && factor.cols() == dimension),
                         "LinearTask: input_factor is [", factor.rows(), ", ", factor.cols(), "], expected [", dimension,
                         ", ", dimension, "], or empty for the identity");
-    require(factor.allFinite(), "LinearTask: input_factor has an entry that is not finite");
+    require(is_finite(factor), "LinearTask: input_factor has an entry that is not finite");
     if constexpr (requires { prior_.check(settings_); }) {
       prior_.check(settings_);
     }
@@ -112,7 +113,8 @@ class LinearTask {
       multiply_inputs(prompts.inputs, settings_.input_factor);
     }
     for (Index row = 0; row < prompts.inputs.rows(); ++row) {
-      prompts.inputs.row(row).tail(prompts.dimension - extent_.dimension).setZero();
+      double* const input = prompts.inputs.data() + row * prompts.dimension;
+      std::fill(input + extent_.dimension, input + prompts.dimension, 0.0);
     }
   }
 

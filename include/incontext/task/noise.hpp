@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <utility>
+#include <vector>
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -15,10 +16,12 @@ inline void add_label_noise(Prompts& prompts, double noise, Key key) {
   if (noise == 0.0) {
     return;
   }
-  Vector errors(prompts.points);
+  std::vector<double> errors(static_cast<std::size_t>(prompts.points));
   for (Index prompt = 0; prompt < prompts.count; ++prompt) {
     Stream(key.fold(prompt)).fill_normal(errors.begin(), errors.end(), noise);
-    prompts.labels.row(prompt) += errors.transpose();
+    for (Index point = 0; point < prompts.points; ++point) {
+      prompts.labels(prompt, point) += errors[static_cast<std::size_t>(point)];
+    }
   }
 }
 

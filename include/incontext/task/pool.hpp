@@ -5,6 +5,7 @@
 
 #include "incontext/task/linear_task.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -18,7 +19,7 @@ class PoolWeights {
   explicit PoolWeights(RowMatrix<double> weights)
       : weights_(std::make_shared<const RowMatrix<double>>(std::move(weights))) {
     require(weights_->rows() >= 1, "PoolWeights: the pool has ", weights_->rows(), " tasks, expected at least 1");
-    require(weights_->allFinite(), "PoolWeights: a weight is not finite");
+    require(is_finite(*weights_), "PoolWeights: a weight is not finite");
   }
 
   /// \throws ShapeError if the weight vectors do not have settings.dimension entries
@@ -28,7 +29,9 @@ class PoolWeights {
   }
 
   [[nodiscard]] Vector draw(Stream& stream, const LinearSettings&) const {
-    return weights_->row(stream.integer(weights_->rows())).transpose();
+    Vector weight(weights_->cols());
+    std::copy_n(weights_->data() + stream.integer(weights_->rows()) * weight.size(), weight.size(), weight.data());
+    return weight;
   }
 
   /// The pool, [tasks, dimension].
@@ -53,7 +56,7 @@ template <WeightPrior Prior>
     const Vector weight = task.prior().draw(stream, task.settings());
     require<ShapeError>(weight.size() == weights.cols(), "pool: the prior drew ", weight.size(), " weights, expected ",
                         weights.cols());
-    weights.row(row) = weight.transpose();
+    std::copy_n(weight.data(), weight.size(), weights.data() + row * weights.cols());
   }
   return Pool(task.settings(), PoolWeights(std::move(weights))).restricted(task.extent());
 }
