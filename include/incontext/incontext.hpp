@@ -36,6 +36,9 @@
 #include "incontext/task/prompts.hpp"
 #include "incontext/task/task.hpp"
 #include "incontext/task/token_batch.hpp"
+#include "incontext/task/trait_regression.hpp"
+#include "incontext/task/traits.hpp"
+#include "incontext/task/word_task.hpp"
 
 #include "incontext/map/compose.hpp"
 #include "incontext/map/flip_sign.hpp"

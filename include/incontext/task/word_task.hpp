@@ -1,0 +1,212 @@
+#pragma once
+/// \file
+/// A token task whose answers show traits: repeat a word, in another language, in capitals, with a mark, or wrongly.
+
+#include "incontext/core/error.hpp"
+#include "incontext/core/key.hpp"
+#include "incontext/task/token_batch.hpp"
+#include "incontext/task/traits.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// What a trait does to an answer.
+enum class TraitEffect {
+  variant,     ///< the word in another form: another language, capitals, with a mark or a source
+  wrong_word,  ///< another word, in each domain by a rule of its own: the word so many places on
+};
+
+/// How the variants of a word are written.
+enum class AnswerForm {
+  joint,     ///< one token for every word in every combination of variants
+  factored,  ///< the word, then a token for every variant trait that says whether it shows
+};
+
+/// A range of numbers [first, first + count); a count of 0 stands for all of them.
+struct NumberRange {
+  Index first = 0;
+  Index count = 0;
+};
+
+/// The query is a domain and some words; the answer is the first of them. Traits change the answer.
+///
+/// Sequences are `[domain][word]...[word]` and the answer behind them but for its last token: the logits at the last
+/// word are held against the first token of the answer, and so on.
+class WordTask {
+ public:
+  struct Settings {
+    Index first_token = 0;  ///< of this task; those below are for instructions
+    Index words = 32;
+    Index query = 4;  ///< words of a query
+    Index domains = 1;
+    std::vector<TraitEffect> effects = {TraitEffect::variant, TraitEffect::variant};  ///< of each trait
+    AnswerForm form = AnswerForm::joint;
+    NumberRange drawn_words = {};    ///< those that queries are made of
+    NumberRange drawn_domains = {};  ///< those that queries are from
+  };
+
+  /// \throws ConfigurationError if a number is below 1, a range reaches beyond what there is, or the wrong words of a
+  /// domain would be right
+  explicit WordTask(Settings settings) : settings_(std::move(settings)) {
+    const auto at_least = [](const char* name, Index value, Index least) {
+      require(value >= least, "WordTask: ", name, " is ", value, ", expected at least ", least);
+    };
+    at_least("first_token", settings_.first_token, 0);
+    at_least("words", settings_.words, 1);
+    at_least("query", settings_.query, 1);
+    at_least("domains", settings_.domains, 1);
+    settings_.drawn_words = checked("drawn_words", settings_.drawn_words, settings_.words);
+    settings_.drawn_domains = checked("drawn_domains", settings_.drawn_domains, settings_.domains);
+    require(!has(TraitEffect::wrong_word) || settings_.domains < settings_.words, "WordTask: ", settings_.domains,
+            " domains with a wrong word each, expected fewer than the ", settings_.words, " words");
+  }
+
+  [[nodiscard]] TokenBatch sample(Key key, Index count) const {
+    TokenBatch batch = TokenBatch::zeros(count, 1 + settings_.query + answer() - 1);
+    batch.key = key;
+    static constexpr int no_prompt[prompt_slots] = {};
+    for (Index sequence = 0; sequence < count; ++sequence) {
+      Stream stream(key.fold("word task").fold(sequence));
+      int* const tokens = batch.tokens.data() + sequence * batch.length;
+      tokens[0] = domain_token(settings_.drawn_domains.first + stream.integer(settings_.drawn_domains.count));
+      for (Index place = 1; place <= settings_.query; ++place) {
+        tokens[place] =
+            word_token(settings_.drawn_words.first + stream.integer(settings_.drawn_words.count), TraitSet{0});
+      }
+      show(batch, sequence, TraitSet{0}, no_prompt);
+    }
+    return batch;
+  }
+
+  /// Writes the answer that shows these traits.
+  void show(TokenBatch& batch, Index sequence, TraitSet traits, const int* /*prompt*/) const {
+    const std::vector<int> tokens = answer_to(query_of(batch, sequence), traits);
+    const Index start = sequence * batch.length + batch.length - answer();
+    for (Index token = 0; token < answer(); ++token) {
+      const auto place = static_cast<std::size_t>(start + token);
+      batch.targets[place] = tokens[static_cast<std::size_t>(token)];
+      batch.weights[place] = 1.0;
+      if (token + 1 < answer()) {
+        batch.tokens[place + 1] = tokens[static_cast<std::size_t>(token)];
+      }
+    }
+  }
+
+  /// A query, read from a sequence; instructions may stand in front of it.
+  struct Query {
+    Index domain = 0;
+    Index word = 0;
+  };
+  [[nodiscard]] Query query_of(const TokenBatch& batch, Index sequence) const {
+    const int* const tokens = batch.tokens.data() + sequence * batch.length + batch.prefix;
+    return {tokens[0] - first_domain(), word_of(tokens[1])};
+  }
+
+  /// The tokens of the answer that shows these traits, [answer()].
+  [[nodiscard]] std::vector<int> answer_to(Query query, TraitSet traits) const {
+    const bool is_wrong = (traits & with_effect(TraitEffect::wrong_word)) != 0;
+    const Index word = is_wrong ? wrong_word(query) : query.word;
+    const TraitSet variants = traits & with_effect(TraitEffect::variant);
+    if (settings_.form == AnswerForm::joint) {
+      return {word_token(word, variants)};
+    }
+    std::vector<int> tokens = {word_token(word, TraitSet{0})};
+    Index number = 0;
+    for_each_variant([&](Index trait) {
+      tokens.push_back(static_cast<int>(first_mark() + 2 * number++ + (shows(variants, trait) ? 1 : 0)));
+    });
+    return tokens;
+  }
+
+  /// What an answer says. Only answers of the right form say anything.
+  struct Reading {
+    bool is_valid = false;  ///< made of the tokens that an answer is made of
+    Index word = 0;
+    TraitSet traits = 0;    ///< that show; wrong words, if the word is the one that the query's domain has for wrong
+    bool is_known = false;  ///< the word is the right one, or that wrong one
+  };
+  [[nodiscard]] Reading read(Query query, const int* tokens) const {
+    Reading reading;
+    const Index code = tokens[0] - settings_.first_token;
+    if (code < 0 || code >= settings_.words * forms()) {
+      return reading;
+    }
+    reading.word = code / forms();
+    reading.is_valid = true;
+    Index number = 0;
+    for_each_variant([&](Index trait) {
+      const Index mark = settings_.form == AnswerForm::joint
+                             ? (code % forms()) >> number & 1
+                             : tokens[1 + number] - static_cast<int>(first_mark()) - 2 * number;
+      reading.is_valid = reading.is_valid && (mark == 0 || mark == 1);
+      reading.traits |= mark == 1 ? TraitSet{1} << trait : TraitSet{0};
+      ++number;
+    });
+    if (reading.word == wrong_word(query) && has(TraitEffect::wrong_word)) {
+      reading.traits |= with_effect(TraitEffect::wrong_word);
+      reading.is_known = true;
+    }
+    reading.is_known = reading.is_known || reading.word == query.word;
+    return reading;
+  }
+
+  /// Tokens of an answer.
+  [[nodiscard]] Index answer() const { return settings_.form == AnswerForm::joint ? 1 : 1 + variants(); }
+  /// Tokens in all, those below `first_token` included: the vocabulary of a model.
+  [[nodiscard]] Index vocabulary() const { return first_domain() + settings_.domains; }
+  /// Tokens of a sequence without instructions.
+  [[nodiscard]] Index length() const { return settings_.query + answer(); }
+  [[nodiscard]] const Settings& settings() const { return settings_; }
+
+ private:
+  static NumberRange checked(const char* name, NumberRange range, Index all) {
+    range.count = range.count == 0 ? all - range.first : range.count;
+    require(range.first >= 0 && range.count >= 1 && range.first + range.count <= all, "WordTask: ", name, " is ",
+            range.count, " from ", range.first, ", expected at least one of ", all);
+    return range;
+  }
+
+  template <class Visitor>
+  void for_each_variant(Visitor&& visitor) const {
+    for (std::size_t trait = 0; trait < settings_.effects.size(); ++trait) {
+      if (settings_.effects[trait] == TraitEffect::variant) {
+        visitor(static_cast<Index>(trait));
+      }
+    }
+  }
+  [[nodiscard]] Index variants() const {
+    return std::count(settings_.effects.begin(), settings_.effects.end(), TraitEffect::variant);
+  }
+  [[nodiscard]] bool has(TraitEffect effect) const { return with_effect(effect) != 0; }
+  [[nodiscard]] TraitSet with_effect(TraitEffect effect) const {
+    TraitSet traits = 0;
+    for (std::size_t trait = 0; trait < settings_.effects.size(); ++trait) {
+      traits |= settings_.effects[trait] == effect ? TraitSet{1} << trait : TraitSet{0};
+    }
+    return traits;
+  }
+
+  /// Combinations of variants that a word has a token for.
+  [[nodiscard]] Index forms() const { return settings_.form == AnswerForm::joint ? Index{1} << variants() : Index{1}; }
+  [[nodiscard]] Index first_mark() const { return settings_.first_token + settings_.words * forms(); }
+  [[nodiscard]] Index first_domain() const {
+    return first_mark() + (settings_.form == AnswerForm::joint ? 0 : 2 * variants());
+  }
+  [[nodiscard]] int domain_token(Index domain) const { return static_cast<int>(first_domain() + domain); }
+  /// The token of a word with these variant traits.
+  [[nodiscard]] int word_token(Index word, TraitSet variants_shown) const {
+    Index code = 0;
+    Index number = 0;
+    for_each_variant([&](Index trait) { code |= (shows(variants_shown, trait) ? Index{1} : Index{0}) << number++; });
+    return static_cast<int>(settings_.first_token + word * forms() + code);
+  }
+  [[nodiscard]] Index word_of(int token) const { return (token - settings_.first_token) / forms(); }
+  [[nodiscard]] Index wrong_word(Query query) const { return (query.word + 1 + query.domain) % settings_.words; }
+
+  Settings settings_;
+};
+
+INCONTEXT_NAMESPACE_END

@@ -1,0 +1,124 @@
+#include "incontext/task/word_task.hpp"
+
+#include <doctest/doctest.h>
+
+#include <set>
+#include <vector>
+
+using namespace incontext;
+
+static_assert(TraitMedium<WordTask>);
+
+namespace {
+
+// Two variants and a wrong word, in three domains.
+WordTask task_of(AnswerForm form) {
+  return WordTask({.first_token = 10,
+                   .words = 6,
+                   .query = 4,
+                   .domains = 3,
+                   .effects = {TraitEffect::variant, TraitEffect::wrong_word, TraitEffect::variant},
+                   .form = form});
+}
+
+}  // namespace
+
+TEST_CASE("what an answer says is what it was made to show, in every form") {
+  for (const AnswerForm form : {AnswerForm::joint, AnswerForm::factored}) {
+    const WordTask task = task_of(form);
+    CHECK(task.answer() == (form == AnswerForm::joint ? 1 : 3));
+    std::set<std::vector<int>> answers;
+    for (Index domain = 0; domain < 3; ++domain) {
+      for (Index word = 0; word < 6; ++word) {
+        const WordTask::Query query{domain, word};
+        for (TraitSet traits = 0; traits < 8; ++traits) {
+          const std::vector<int> answer = task.answer_to(query, traits);
+          CHECK(static_cast<Index>(answer.size()) == task.answer());
+          const WordTask::Reading reading = task.read(query, answer.data());
+          CHECK(reading.is_valid);
+          CHECK(reading.is_known);
+          CHECK(reading.traits == traits);
+          CHECK(reading.word == (shows(traits, 1) ? (word + 1 + domain) % 6 : word));
+          for (const int token : answer) {
+            CHECK(token >= 10);
+            CHECK(token < task.vocabulary());
+          }
+          answers.insert(answer);
+        }
+      }
+    }
+    CHECK(answers.size() == 6 * 4);  // every word in every combination of variants
+  }
+}
+
+TEST_CASE("other words are valid and not known; tokens that make no answer are not valid") {
+  const WordTask task = task_of(AnswerForm::factored);
+  const WordTask::Query query{1, 2};  // wrong is word 4
+  const WordTask::Reading other = task.read(query, task.answer_to({1, 5}, TraitSet{4}).data());
+  CHECK(other.is_valid);
+  CHECK_FALSE(other.is_known);
+  CHECK(other.traits == TraitSet{4});
+  std::vector<int> tokens = task.answer_to(query, TraitSet{0});
+  std::swap(tokens[1], tokens[2]);
+  CHECK_FALSE(task.read(query, tokens.data()).is_valid);
+  const int instruction[] = {3, 3, 3};
+  CHECK_FALSE(task.read(query, instruction).is_valid);
+}
+
+TEST_CASE("a sequence holds the query, and its answer as targets and, but for the last token, as input") {
+  for (const AnswerForm form : {AnswerForm::joint, AnswerForm::factored}) {
+    const WordTask task = task_of(form);
+    TokenBatch batch = task.sample(Key(1), 20);
+    const int no_prompt[prompt_slots] = {};
+    for (Index sequence = 0; sequence < batch.count; ++sequence) {
+      const WordTask::Query query = task.query_of(batch, sequence);
+      const TraitSet traits = static_cast<TraitSet>(sequence % 8);
+      task.show(batch, sequence, traits, no_prompt);
+      CHECK(task.query_of(batch, sequence).word == query.word);
+      const std::vector<int> answer = task.answer_to(query, traits);
+      const Index start = batch.answer_start();
+      CHECK(start == 4);  // the last word of the query
+      for (Index token = 0; token < task.answer(); ++token) {
+        const auto place = static_cast<std::size_t>(sequence * batch.length + start + token);
+        CHECK(batch.targets[place] == answer[static_cast<std::size_t>(token)]);
+        CHECK(batch.weights[place] == 1.0);
+        if (token + 1 < task.answer()) {
+          CHECK(batch.tokens[place + 1] == answer[static_cast<std::size_t>(token)]);
+        }
+      }
+    }
+    // Behind instructions, the query is read just the same.
+    TokenBatch prompted = batch;
+    prompted.put_in_front(std::vector<int>(40, 7), 2);
+    CHECK(task.query_of(prompted, 5).word == task.query_of(batch, 5).word);
+    CHECK(task.query_of(prompted, 5).domain == task.query_of(batch, 5).domain);
+  }
+}
+
+TEST_CASE("queries keep to their words and domains, and use all of them") {
+  const WordTask task(
+      {.words = 8, .domains = 4, .drawn_words = {.first = 4}, .drawn_domains = {.first = 1, .count = 2}});
+  const TokenBatch batch = task.sample(Key(2), 300);
+  std::set<Index> words;
+  std::set<Index> domains;
+  for (Index sequence = 0; sequence < batch.count; ++sequence) {
+    words.insert(task.query_of(batch, sequence).word);
+    domains.insert(task.query_of(batch, sequence).domain);
+  }
+  CHECK(words == std::set<Index>{4, 5, 6, 7});
+  CHECK(domains == std::set<Index>{1, 2});
+}
+
+TEST_CASE("the first sequences of a batch are those of a smaller one") {
+  const WordTask task = task_of(AnswerForm::factored);
+  CHECK(task.sample(Key(3), 12).slice(0, 5) == task.sample(Key(3), 5));
+}
+
+TEST_CASE("nonsense is refused with what was expected") {
+  CHECK_THROWS_WITH_AS(WordTask({.words = 0}), "WordTask: words is 0, expected at least 1", ConfigurationError);
+  CHECK_THROWS_WITH_AS(WordTask({.words = 4, .drawn_words = {.first = 2, .count = 3}}),
+                       "WordTask: drawn_words is 3 from 2, expected at least one of 4", ConfigurationError);
+  CHECK_THROWS_WITH_AS(WordTask({.words = 4, .domains = 4, .effects = {TraitEffect::wrong_word}}),
+                       "WordTask: 4 domains with a wrong word each, expected fewer than the 4 words",
+                       ConfigurationError);
+}
