@@ -122,3 +122,4 @@
 #include "incontext/policy/training_curve.hpp"
 
 #include "incontext/probe/posterior_odds.hpp"
+#include "incontext/probe/trait_expression.hpp"
