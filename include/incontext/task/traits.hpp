@@ -47,7 +47,8 @@ struct Elicitation {
 template <TraitMedium Medium>
 class ShownTraits {
  public:
-  /// \param probabilities of every set of traits, by its number: for two traits of none, the first, the second, both
+  /// The probabilities are those of every set of traits, by its number: for two traits of none, the first, the second,
+  /// both.
   /// \throws ConfigurationError if they are no probabilities that sum to 1, or their number is no power of two
   ShownTraits(Medium medium, std::vector<double> probabilities)
       : medium_(std::move(medium)), probabilities_(std::move(probabilities)) {
@@ -104,7 +105,7 @@ struct PromptShare {
 template <TraitMedium Medium>
 class PromptedTraits {
  public:
-  /// \param elicitation of every trait of the grammar
+  /// One elicitation for every trait of the grammar.
   /// \throws ConfigurationError if there is no share, a weight is negative, none is positive, or there is not an
   /// elicitation for every trait
   PromptedTraits(Medium medium, PromptGrammar grammar, std::vector<PromptShare> shares,
