@@ -44,7 +44,7 @@ struct JsonPieces {
 
 INCONTEXT_NAMESPACE_END
 
-/// \cond  (Doxygen does not know nlohmann's namespace)
+/// \cond
 /// The parser asks whether its values are nlohmann's.
 template <>
 struct nlohmann::detail::is_basic_json<incontext::detail::JsonPieces> : std::true_type {};

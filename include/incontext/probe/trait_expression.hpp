@@ -28,9 +28,9 @@ struct TraitExpression {
 
 /// Of the query's predictions p against its plain answers y, fitted as p = slope y + intercept by least squares:
 /// (1 - slope) / 2 of the sign trait and intercept / c of the shift. The accuracy is 1 less the mean squared distance
-/// to the nearest of the four policies, as a share of the variance of y. \param plain prompts whose query shows no
-/// traits; the predictions are of these, whatever instructions they had \throws ShapeError if there are fewer than two
-/// prompts, or predictions of another shape
+/// to the nearest of the four policies, as a share of the variance of y. The query of the `plain` prompts shows no
+/// traits; the predictions are of these, whatever instructions they had.
+/// \throws ShapeError if there are fewer than two prompts, or predictions of another shape
 [[nodiscard]] inline TraitExpression trait_expression(const TraitRegression& task, const Prompts& plain,
                                                       const Predictions& predictions) {
   require<ShapeError>(plain.count >= 2, "trait_expression: ", plain.count, " prompts, expected at least 2");
