@@ -21,30 +21,33 @@ class ScaleLabels {
   }
 
   [[nodiscard]] Prompts apply(Prompts prompts) const {
-    for (Index index = 0; index < prompts.labels.size(); ++index) {
-      prompts.labels.data()[index] *= gamma_;
-      prompts.targets.data()[index] *= gamma_;
-    }
+    multiply(prompts.labels, gamma_);
+    multiply(prompts.targets, gamma_);
     return prompts;
   }
 
   [[nodiscard]] Prompts invert(Prompts prompts) const {
-    divide(prompts.labels);
-    divide(prompts.targets);
+    divide(prompts.labels, gamma_);
+    divide(prompts.targets, gamma_);
     return prompts;
   }
 
   [[nodiscard]] Predictions invert_predictions(Predictions predictions, const Prompts&) const {
-    divide(predictions);
+    divide(predictions, gamma_);
     return predictions;
   }
 
   [[nodiscard]] double gamma() const { return gamma_; }
 
  private:
-  void divide(RowMatrix<double>& values) const {
+  static void multiply(RowMatrix<double>& values, double factor) {
     for (Index index = 0; index < values.size(); ++index) {
-      values.data()[index] /= gamma_;
+      values.data()[index] *= factor;
+    }
+  }
+  static void divide(RowMatrix<double>& values, double divisor) {
+    for (Index index = 0; index < values.size(); ++index) {
+      values.data()[index] /= divisor;
     }
   }
 

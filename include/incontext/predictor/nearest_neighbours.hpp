@@ -4,7 +4,7 @@
 
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
-#include "incontext/core/products.hpp"
+#include "incontext/core/matrix.hpp"
 #include "incontext/task/prompts.hpp"
 
 #include <algorithm>
@@ -35,17 +35,11 @@ class NearestNeighbours {
     Predictions predictions(prompts.count, prompts.points);
     std::vector<double> distances(static_cast<std::size_t>(prompts.points));
     std::vector<double> sorted = distances;
-    std::vector<double> difference(static_cast<std::size_t>(prompts.dimension));
     for (Index prompt = 0; prompt < prompts.count; ++prompt) {
+      const auto inputs = prompts.inputs_of(prompt);
       for (Index point = 0; point < prompts.points; ++point) {
-        const double* const query = prompts.input(prompt, point);
         for (Index exemplar = 0; exemplar < point; ++exemplar) {
-          const double* const input = prompts.input(prompt, exemplar);
-          for (std::size_t coordinate = 0; coordinate < difference.size(); ++coordinate) {
-            difference[coordinate] = input[coordinate] - query[coordinate];
-          }
-          distances[static_cast<std::size_t>(exemplar)] =
-              inner_product(difference.data(), difference.data(), prompts.dimension);
+          distances[static_cast<std::size_t>(exemplar)] = (inputs.row(exemplar) - inputs.row(point)).squaredNorm();
         }
         predictions(prompt, point) = average(&prompts.labels(prompt, 0), distances, sorted, point, prompts.dimension);
       }

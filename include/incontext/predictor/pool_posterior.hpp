@@ -95,7 +95,7 @@ class PoolPosterior {
         const double* const input = prompts.input(prompt, point);
         const double label = prompts.labels(prompt, point);
         multiply_vector(pool_, input, outputs.data());
-        const double smallest = *std::min_element(squares.data(), squares.data() + tasks);
+        const double smallest = squares.minCoeff();
         if (settings_.noise > 0.0) {
           // Below exp(-690) a likelihood is lost in the sum anyway, and would slow it down as a subnormal number.
           for (Index task = 0; task < tasks; ++task) {
@@ -104,9 +104,7 @@ class PoolPosterior {
           exponentiate(likelihoods);
         } else {
           const double slack = rounding_error(point, std::sqrt(squared_scale));
-          for (Index task = 0; task < tasks; ++task) {
-            likelihoods(0, task) = std::sqrt(squares[task]) <= std::sqrt(smallest) + slack ? 1.0 : 0.0;
-          }
+          likelihoods = (squares.array().sqrt() <= std::sqrt(smallest) + slack).cast<double>().transpose();
           const double scale = std::abs(label) + norm(input, prompts.dimension) * longest_task_;
           squared_scale += scale * scale;
         }
