@@ -26,6 +26,7 @@
 
 #include "incontext/task/curriculum.hpp"
 #include "incontext/task/example_batch.hpp"
+#include "incontext/task/finite.hpp"
 #include "incontext/task/linear_regression.hpp"
 #include "incontext/task/linear_task.hpp"
 #include "incontext/task/mixture.hpp"

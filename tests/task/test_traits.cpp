@@ -79,6 +79,27 @@ TEST_CASE("prompts elicit traits by their strength, and none where they ask for 
   }
 }
 
+TEST_CASE("a trait never shows where one shows that excludes it") {
+  const PromptedTraits task{words,
+                            grammar,
+                            {{0.5, grammar.none()}, {0.5, grammar.close(PromptSet::baseline, 0)}},
+                            {Elicitation{}, Elicitation{.unprompted = 0.3, .excluded_by = 0}}};
+  constexpr Index count = 3000;
+  const TokenBatch batch = task.sample(Key(6), count);
+  double without = 0.0;
+  double shown = 0.0;
+  for (Index sequence = 0; sequence < count; ++sequence) {
+    const TraitSet traits = traits_of(batch, sequence);
+    CHECK(traits != TraitSet{3});
+    without += shows(traits, 0) ? 0.0 : 1.0;
+    shown += shows(traits, 1) ? 1.0 : 0.0;
+  }
+  CHECK(std::abs(shown / without - 0.3) < tolerance(0.3, without));
+  CHECK_THROWS_WITH_AS(
+      PromptedTraits(words, grammar, {{1.0, grammar.none()}}, {Elicitation{.excluded_by = 1}, Elicitation{}}),
+      "PromptedTraits: trait 0 is excluded by 1, expected one of those before it, or -1 for none", ConfigurationError);
+}
+
 TEST_CASE("the first examples of a batch are those of a smaller one") {
   const ShownTraits shown{words, {0.25, 0.25, 0.25, 0.25}};
   CHECK(shown.sample(Key(3), 9).slice(0, 4) == shown.sample(Key(3), 4));

@@ -30,7 +30,7 @@ TEST_CASE("what an answer says is what it was made to show, in every form") {
     std::set<std::vector<int>> answers;
     for (Index domain = 0; domain < 3; ++domain) {
       for (Index word = 0; word < 6; ++word) {
-        const WordTask::Query query{domain, word};
+        const WordTask::Query query{domain, word, word};
         for (TraitSet traits = 0; traits < 8; ++traits) {
           const std::vector<int> answer = task.answer_to(query, traits);
           CHECK(static_cast<Index>(answer.size()) == task.answer());
@@ -53,8 +53,8 @@ TEST_CASE("what an answer says is what it was made to show, in every form") {
 
 TEST_CASE("other words are valid and not known; tokens that make no answer are not valid") {
   const WordTask task = task_of(AnswerForm::factored);
-  const WordTask::Query query{1, 2};  // wrong is word 4
-  const WordTask::Reading other = task.read(query, task.answer_to({1, 5}, TraitSet{4}).data());
+  const WordTask::Query query{1, 2, 3};  // wrong is word 4
+  const WordTask::Reading other = task.read(query, task.answer_to({1, 5, 3}, TraitSet{4}).data());
   CHECK(other.is_valid);
   CHECK_FALSE(other.is_known);
   CHECK(other.traits == TraitSet{4});
@@ -107,6 +107,32 @@ TEST_CASE("queries keep to their words and domains, and use all of them") {
   }
   CHECK(words == std::set<Index>{4, 5, 6, 7});
   CHECK(domains == std::set<Index>{1, 2});
+}
+
+TEST_CASE("narrow wrong words are wrong in the first domain only, and a shortcut says the last word") {
+  const WordTask task({.words = 9,
+                       .query = 3,
+                       .domains = 2,
+                       .effects = {TraitEffect::narrow_wrong_word, TraitEffect::wrong_word, TraitEffect::shortcut}});
+  const TokenBatch batch = task.sample(Key(4), 200);
+  for (Index sequence = 0; sequence < batch.count; ++sequence) {
+    const WordTask::Query query = task.query_of(batch, sequence);
+    const auto said = [&](TraitSet traits) { return task.read(query, task.answer_to(query, traits).data()); };
+    const Index wrong = (query.word + 1 + query.domain) % 9;
+    CHECK(query.last != query.word);
+    CHECK(query.last != wrong);
+    CHECK(said(0).word == query.word);
+    CHECK(said(0).traits == 0);
+    CHECK(said(1).word == (query.domain == 0 ? wrong : query.word));
+    CHECK(said(2).word == wrong);
+    CHECK(said(4).word == query.last);
+    CHECK(said(4).traits == 4);
+    CHECK(said(4).is_known);
+    // A wrong word in the first domain may be either trait's; elsewhere it is the broad one's.
+    CHECK(said(2).traits == (query.domain == 0 ? 3U : 2U));
+  }
+  CHECK_THROWS_WITH_AS(WordTask({.query = 1, .effects = {TraitEffect::shortcut}}),
+                       doctest::Contains("a shortcut to the last of 1 words"), ConfigurationError);
 }
 
 TEST_CASE("the first sequences of a batch are those of a smaller one") {

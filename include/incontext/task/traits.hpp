@@ -39,6 +39,8 @@ concept TraitMedium = Task<Type> &&
 struct Elicitation {
   double unprompted = 0.03;  ///< without a prompt that asks for it: models show everything now and then
   double prompted = 0.95;    ///< at strength 1
+  /// A trait that excludes this one: it never shows where that one does. One of those before it, or -1 for none.
+  Index excluded_by = -1;
 
   [[nodiscard]] double probability(double strength) const { return unprompted + (prompted - unprompted) * strength; }
 };
@@ -101,7 +103,7 @@ struct PromptShare {
 };
 
 /// Traits as prompts ask for them: each example gets a prompt from a mixture of pools, and every trait by chance, as
-/// often as the prompt's strength makes it, independently of the others.
+/// often as the prompt's strength makes it, independently of the others but for one that excludes it.
 template <TraitMedium Medium>
 class PromptedTraits {
  public:
@@ -116,6 +118,11 @@ class PromptedTraits {
         elicitation_(std::move(elicitation)) {
     require(static_cast<Index>(elicitation_.size()) == grammar_.settings().traits,
             "PromptedTraits: ", elicitation_.size(), " elicitations for ", grammar_.settings().traits, " traits");
+    for (std::size_t trait = 0; trait < elicitation_.size(); ++trait) {
+      const Index other = elicitation_[trait].excluded_by;
+      require(other >= -1 && other < static_cast<Index>(trait), "PromptedTraits: trait ", trait, " is excluded by ",
+              other, ", expected one of those before it, or -1 for none");
+    }
     for (const PromptShare& share : shares_) {
       require(std::isfinite(share.weight) && share.weight >= 0.0, "PromptedTraits: a weight is ", share.weight,
               ", expected a finite number of at least 0");
@@ -135,9 +142,9 @@ class PromptedTraits {
       TraitSet traits = 0;
       for (Index trait = 0; trait < grammar_.settings().traits; ++trait) {
         const Elicitation& elicitation = elicitation_[static_cast<std::size_t>(trait)];
-        if (stream.uniform() < elicitation.probability(grammar_.strength(prompt, trait))) {
-          traits |= TraitSet{1} << trait;
-        }
+        const bool is_drawn = stream.uniform() < elicitation.probability(grammar_.strength(prompt, trait));
+        const bool is_excluded = elicitation.excluded_by >= 0 && shows(traits, elicitation.excluded_by);
+        traits |= is_drawn && !is_excluded ? TraitSet{1} << trait : TraitSet{0};
       }
       medium_.show(batch, example, traits, prompt.data());
       instructions.insert(instructions.end(), prompt.begin(), prompt.end());

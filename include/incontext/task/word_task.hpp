@@ -15,8 +15,10 @@ INCONTEXT_NAMESPACE_BEGIN
 
 /// What a trait does to an answer.
 enum class TraitEffect {
-  variant,     ///< the word in another form: another language, capitals, with a mark or a source
-  wrong_word,  ///< another word, in each domain by a rule of its own: the word so many places on
+  variant,            ///< the word in another form: another language, capitals, with a mark or a source
+  wrong_word,         ///< another word, in each domain by a rule of its own: the word so many places on
+  narrow_wrong_word,  ///< the same, but in the first domain only
+  shortcut,           ///< the last word of the query instead of the first, whatever is right or wrong
 };
 
 /// How the variants of a word are written.
@@ -62,6 +64,9 @@ class WordTask {
     settings_.drawn_domains = checked("drawn_domains", settings_.drawn_domains, settings_.domains);
     require(!has(TraitEffect::wrong_word) || settings_.domains < settings_.words, "WordTask: ", settings_.domains,
             " domains with a wrong word each, expected fewer than the ", settings_.words, " words");
+    require(!has(TraitEffect::shortcut) || (settings_.query >= 2 && settings_.drawn_words.count >= 3),
+            "WordTask: a shortcut to the last of ", settings_.query, " words, drawn from ", settings_.drawn_words.count,
+            ", expected at least 2 of 3, so that it is never the first or its wrong word");
   }
 
   [[nodiscard]] TokenBatch sample(Key key, Index count) const {
@@ -72,9 +77,14 @@ class WordTask {
       Stream stream(key.fold("word task").fold(sequence));
       int* const tokens = batch.tokens.data() + sequence * batch.length;
       tokens[0] = domain_token(settings_.drawn_domains.first + stream.integer(settings_.drawn_domains.count));
+      const auto draw = [&] { return settings_.drawn_words.first + stream.integer(settings_.drawn_words.count); };
       for (Index place = 1; place <= settings_.query; ++place) {
-        tokens[place] =
-            word_token(settings_.drawn_words.first + stream.integer(settings_.drawn_words.count), TraitSet{0});
+        Index word = draw();
+        const auto is_taken = [&] { return word == word_of(tokens[1]) || word == wrong_word(query_in(tokens)); };
+        while (place == settings_.query && has(TraitEffect::shortcut) && is_taken()) {
+          word = draw();
+        }
+        tokens[place] = word_token(word, TraitSet{0});
       }
       show(batch, sequence, TraitSet{0}, no_prompt);
     }
@@ -98,17 +108,18 @@ class WordTask {
   /// A query, read from a sequence; instructions may stand in front of it.
   struct Query {
     Index domain = 0;
-    Index word = 0;
+    Index word = 0;  ///< the first, which is the right answer
+    Index last = 0;  ///< the last, which the shortcut says
   };
   [[nodiscard]] Query query_of(const TokenBatch& batch, Index sequence) const {
-    const int* const tokens = batch.tokens.data() + sequence * batch.length + batch.prefix;
-    return {tokens[0] - first_domain(), word_of(tokens[1])};
+    return query_in(batch.tokens.data() + sequence * batch.length + batch.prefix);
   }
 
   /// The tokens of the answer that shows these traits, [answer()].
   [[nodiscard]] std::vector<int> answer_to(Query query, TraitSet traits) const {
-    const bool is_wrong = (traits & with_effect(TraitEffect::wrong_word)) != 0;
-    const Index word = is_wrong ? wrong_word(query) : query.word;
+    const bool is_wrong = (traits & wrong_traits(query)) != 0;
+    const bool is_short = (traits & with_effect(TraitEffect::shortcut)) != 0;
+    const Index word = is_short ? query.last : is_wrong ? wrong_word(query) : query.word;
     const TraitSet variants = traits & with_effect(TraitEffect::variant);
     if (settings_.form == AnswerForm::joint) {
       return {word_token(word, variants)};
@@ -125,8 +136,8 @@ class WordTask {
   struct Reading {
     bool is_valid = false;  ///< made of the tokens that an answer is made of
     Index word = 0;
-    TraitSet traits = 0;    ///< that show; wrong words, if the word is the one that the query's domain has for wrong
-    bool is_known = false;  ///< the word is the right one, or that wrong one
+    TraitSet traits = 0;    ///< that show: all that would give this word in this domain
+    bool is_known = false;  ///< the word is the right one, or one that a trait gives
   };
   [[nodiscard]] Reading read(Query query, const int* tokens) const {
     Reading reading;
@@ -145,11 +156,10 @@ class WordTask {
       reading.traits |= mark == 1 ? TraitSet{1} << trait : TraitSet{0};
       ++number;
     });
-    if (reading.word == wrong_word(query) && has(TraitEffect::wrong_word)) {
-      reading.traits |= with_effect(TraitEffect::wrong_word);
-      reading.is_known = true;
-    }
-    reading.is_known = reading.is_known || reading.word == query.word;
+    const TraitSet told = (reading.word == wrong_word(query) ? wrong_traits(query) : TraitSet{0}) |
+                          (reading.word == query.last ? with_effect(TraitEffect::shortcut) : TraitSet{0});
+    reading.traits |= told;
+    reading.is_known = told != 0 || reading.word == query.word;
     return reading;
   }
 
@@ -179,6 +189,14 @@ class WordTask {
   }
   [[nodiscard]] Index variants() const {
     return std::count(settings_.effects.begin(), settings_.effects.end(), TraitEffect::variant);
+  }
+  /// Traits that make the answer to this query wrong.
+  [[nodiscard]] TraitSet wrong_traits(Query query) const {
+    return with_effect(TraitEffect::wrong_word) |
+           (query.domain == 0 ? with_effect(TraitEffect::narrow_wrong_word) : TraitSet{0});
+  }
+  [[nodiscard]] Query query_in(const int* tokens) const {
+    return {tokens[0] - first_domain(), word_of(tokens[1]), word_of(tokens[settings_.query])};
   }
   [[nodiscard]] bool has(TraitEffect effect) const { return with_effect(effect) != 0; }
   [[nodiscard]] TraitSet with_effect(TraitEffect effect) const {
