@@ -9,7 +9,6 @@
 #include "incontext/core/lanes.hpp"
 #include "incontext/core/matrix.hpp"
 #include "incontext/core/parameters.hpp"
-#include "incontext/core/products.hpp"
 #include "incontext/core/version.hpp"
 #include "incontext/core/workspace.hpp"
 #include "incontext/core/ziggurat.hpp"
@@ -22,6 +21,7 @@
 #include "incontext/simd/packed_operand.hpp"
 #include "incontext/simd/packed_panels.hpp"
 #include "incontext/simd/precision.hpp"
+#include "incontext/simd/products.hpp"
 #include "incontext/simd/row_kernels.hpp"
 
 #include "incontext/task/curriculum.hpp"

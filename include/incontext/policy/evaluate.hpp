@@ -5,11 +5,11 @@
 #include "incontext/core/error.hpp"
 #include "incontext/core/executor.hpp"
 #include "incontext/core/key.hpp"
-#include "incontext/core/products.hpp"
 #include "incontext/policy/observer.hpp"
 #include "incontext/policy/run.hpp"
 #include "incontext/policy/stage.hpp"
 #include "incontext/predictor/predictor.hpp"
+#include "incontext/simd/products.hpp"
 #include "incontext/task/task.hpp"
 
 #include <algorithm>

@@ -3,7 +3,7 @@
 /// The averaging estimator: one step away from knowing nothing.
 
 #include "incontext/core/config.hpp"
-#include "incontext/core/products.hpp"
+#include "incontext/simd/products.hpp"
 #include "incontext/task/prompts.hpp"
 
 #include <algorithm>

@@ -5,11 +5,13 @@
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
 #include "incontext/core/matrix.hpp"
+#include "incontext/simd/products.hpp"
 #include "incontext/task/prompts.hpp"
 
-#include <Eigen/Core>
-
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <vector>
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -34,25 +36,29 @@ class GradientDescent {
   [[nodiscard]] Predictions predict(const Prompts& prompts) const {
     const Index dimension = prompts.dimension;
     Predictions predictions(prompts.count, prompts.points);
-    Eigen::MatrixXd covariance(dimension, dimension);  // X'X
-    Vector correlation(dimension);                     // X'y
-    Vector weights(dimension);
-    Vector gradient(dimension);  // half of k times the gradient
+    const auto size = static_cast<std::size_t>(dimension);
+    std::vector<double> covariance(size * size);  // X'X
+    std::vector<double> correlation(size);        // X'y
+    std::vector<double> weights(size);
+    std::vector<double> gradient(size);  // half of k times the gradient
     for (Index prompt = 0; prompt < prompts.count; ++prompt) {
-      covariance.setZero();
-      correlation.setZero();
+      std::fill(covariance.begin(), covariance.end(), 0.0);
+      std::fill(correlation.begin(), correlation.end(), 0.0);
       for (Index point = 0; point < prompts.points; ++point) {
-        const auto input = prompts.inputs.row(prompt * prompts.points + point).transpose();
-        weights.setZero();
+        const double* const input = prompts.input(prompt, point);
+        std::fill(weights.begin(), weights.end(), 0.0);
         const double rate = point == 0 ? 0.0 : 2.0 * settings_.rate / static_cast<double>(point);
         for (Index step = 0; point > 0 && step < settings_.steps; ++step) {
-          gradient = -correlation;
-          gradient.noalias() += covariance * weights;
-          weights -= rate * gradient;
+          for (std::size_t row = 0; row < size; ++row) {
+            gradient[row] = inner_product(&covariance[row * size], weights.data(), dimension) - correlation[row];
+          }
+          add_scaled(-rate, gradient.data(), weights.data(), dimension);
         }
-        predictions(prompt, point) = weights.dot(input);
-        covariance.noalias() += input * input.transpose();
-        correlation += prompts.labels(prompt, point) * input;
+        predictions(prompt, point) = inner_product(weights.data(), input, dimension);
+        for (std::size_t row = 0; row < size; ++row) {
+          add_scaled(input[row], input, &covariance[row * size], dimension);
+        }
+        add_scaled(prompts.labels(prompt, point), input, correlation.data(), dimension);
       }
     }
     return predictions;

@@ -4,12 +4,14 @@
 
 #include "incontext/core/config.hpp"
 #include "incontext/core/matrix.hpp"
-
-#include <Eigen/Core>
+#include "incontext/simd/batch.hpp"
+#include "incontext/simd/products.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <limits>
+#include <vector>
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -36,20 +38,20 @@ class GrowingLeastSquares {
   /// beyond 1e150 r stays at that, which shows in no prediction, and where r^2 underflows it is 0.
   GrowingLeastSquares(Index dimension, double regularisation)
       : dimension_(dimension),
-        width_((dimension + segment - 1) / segment * segment),
+        width_(static_cast<Index>((size(dimension) + segment - 1) / segment * segment)),
         squared_regularisation_(square((std::min)(regularisation, 1e150))),
         tolerance_(squared_regularisation_ > 0.0 ? 16.0 * static_cast<double>(dimension) * epsilon
                                                  : std::sqrt(epsilon)),
-        basis_(dimension, width_),
-        factor_(width_, width_),
-        diagonal_(width_),
-        rotated_labels_(width_),
-        coordinates_(width_),
-        solution_(width_),
-        odds_(width_),
-        cosines_(width_),
-        sines_(width_),
-        remainder_(dimension) {
+        basis_(size(dimension * width_)),
+        factor_(size(width_ * width_)),
+        diagonal_(size(width_)),
+        rotated_labels_(size(width_)),
+        coordinates_(size(width_)),
+        solution_(size(width_)),
+        odds_(size(width_)),
+        cosines_(size(width_)),
+        sines_(size(width_)),
+        remainder_(size(dimension)) {
     restart();
   }
 
@@ -57,19 +59,19 @@ class GrowingLeastSquares {
   void restart() {
     rank_ = 0;
     // Zeros and ones beyond the rank, so that whole segments can be computed with.
-    basis_.setZero();
-    factor_.setZero();
-    diagonal_.setOnes();
-    rotated_labels_.setZero();
+    std::fill(basis_.begin(), basis_.end(), 0.0);
+    std::fill(factor_.begin(), factor_.end(), 0.0);
+    std::fill(diagonal_.begin(), diagonal_.end(), 1.0);
+    std::fill(rotated_labels_.begin(), rotated_labels_.end(), 0.0);
   }
 
   /// Looks at `input`, [dimension], from the exemplars read so far: sets `prediction` and `leverage`.
   void query(const double* input) {
-    project(Eigen::Map<const Vector>(input, dimension_));
+    project(input);
     solve();
     prediction_ = 0.0;
     leverage_ = 0.0;
-    for (Index row = 0; row < rank_; ++row) {
+    for (std::size_t row = 0; row < rank_; ++row) {
       odds_[row] = 1.0 + leverage_;
       prediction_ += solution_[row] * rotated_labels_[row];
       leverage_ += solution_[row] * (solution_[row] / diagonal_[row]);
@@ -90,16 +92,18 @@ class GrowingLeastSquares {
   /// Reads the last query as an exemplar with this label. Call it at most once for each query.
   void append(double label) {
     if (distance_ > 0.0) {
-      basis_.col(rank_) = remainder_ / distance_;
+      for (Index coordinate = 0; coordinate < dimension_; ++coordinate) {
+        basis_row(coordinate)[rank_] = remainder_[size(coordinate)] / distance_;
+      }
       coordinates_[rank_] = distance_;
       solution_[rank_] = distance_;
       diagonal_[rank_] = squared_regularisation_;
-      factor_(rank_, rank_) = 1.0;
+      factor_row(rank_)[rank_] = 1.0;
       ++rank_;
     }
     // Rotation i takes the exemplar, of weight 1 / odds_i by then, and row i, of weight D_i, to
     //   D_i + u_i^2 / odds_i    cosine * row + sine * exemplar    exemplar - u_i * row
-    for (Index row = 0; row < rank_; ++row) {
+    for (std::size_t row = 0; row < rank_; ++row) {
       const double gain = solution_[row] / odds_[row];
       const double updated = (std::max)(diagonal_[row] + solution_[row] * gain, std::numeric_limits<double>::min());
       cosines_[row] = diagonal_[row] / updated;
@@ -109,31 +113,88 @@ class GrowingLeastSquares {
       rotated_labels_[row] = cosines_[row] * rotated_labels_[row] + sines_[row] * label;
       label = passed;
     }
-    for (Index first = 0; first < rank_; first += segment) {
-      Segment exemplar = coordinates_.segment<segment>(first);
-      const Index rows = (std::min)(rank_, first + segment);
-      for (Index row = 0; row < rows; ++row) {
-        auto entries = factor_.row(row).segment<segment>(first).transpose();
-        const Segment kept = entries;
-        entries = cosines_[row] * kept + sines_[row] * exemplar;
-        exemplar -= solution_[row] * kept;
+    for (std::size_t first = 0; first < rank_; first += segment) {
+      Segment exemplar(&coordinates_[first]);
+      const std::size_t rows = (std::min)(rank_, first + segment);
+      for (std::size_t row = 0; row < rows; ++row) {
+        const Segment kept(factor_row(row) + first);
+        Segment rotated;
+        rotated.add(cosines_[row], kept);
+        rotated.add(sines_[row], exemplar);
+        rotated.write_to(factor_row(row) + first);
+        exemplar.add(-solution_[row], kept);
       }
     }
-    factor_.diagonal().head(rank_).setOnes();  // it stays so but for rounding
+    for (std::size_t row = 0; row < rank_; ++row) {
+      factor_row(row)[row] = 1.0;  // it stays so but for rounding
+    }
   }
 
   /// The weights w, [dimension].
   [[nodiscard]] Vector weights() const {
-    const Vector solution =
-        factor_.topLeftCorner(rank_, rank_).triangularView<Eigen::UnitUpper>().solve(rotated_labels_.head(rank_));
-    return basis_.leftCols(rank_) * solution;
+    std::vector<double> solution(rotated_labels_.begin(), rotated_labels_.begin() + static_cast<Index>(rank_));
+    for (std::size_t row = rank_; row-- > 0;) {
+      for (std::size_t column = row + 1; column < rank_; ++column) {
+        solution[row] -= factor_row(row)[column] * solution[column];
+      }
+    }
+    Vector weights(dimension_);
+    for (Index coordinate = 0; coordinate < dimension_; ++coordinate) {
+      weights[coordinate] = inner_product(basis_row(coordinate), solution.data(), static_cast<Index>(rank_));
+    }
+    return weights;
   }
 
  private:
   static constexpr double epsilon = std::numeric_limits<double>::epsilon();
   // Rows are computed in segments of this many columns, which need no loop for the rest.
-  static constexpr Index segment = 8;
-  using Segment = Eigen::Matrix<double, segment, 1>;
+  static constexpr std::size_t segment = batch_size<double> > 8 ? static_cast<std::size_t>(batch_size<double>) : 8;
+
+  // A segment of a row, in registers.
+  class Segment {
+   public:
+    Segment() {
+      for (Register<double>& part : parts_) {
+        part = Register<double>(0.0);
+      }
+    }
+    explicit Segment(const double* values) {
+      for (std::size_t part = 0; part < count; ++part) {
+        parts_[part] = load(values + part * lanes);
+      }
+    }
+    void write_to(double* target) const {
+      for (std::size_t part = 0; part < count; ++part) {
+        store(parts_[part], target + part * lanes);
+      }
+    }
+    // += factor * other
+    void add(double factor, const Segment& other) {
+      for (std::size_t part = 0; part < count; ++part) {
+        parts_[part] = fused_multiply_add(Register<double>(factor), other.parts_[part], parts_[part]);
+      }
+    }
+    // += left * right, lane by lane
+    void add(const Segment& left, const Segment& right) {
+      for (std::size_t part = 0; part < count; ++part) {
+        parts_[part] = fused_multiply_add(left.parts_[part], right.parts_[part], parts_[part]);
+      }
+    }
+    [[nodiscard]] double sum() const {
+      Register<double> total = parts_[0];
+      for (std::size_t part = 1; part < count; ++part) {
+        total += parts_[part];
+      }
+      return reduce_add<double>(total);
+    }
+
+   private:
+    static constexpr auto lanes = static_cast<std::size_t>(batch_size<double>);
+    static constexpr std::size_t count = segment / lanes;
+    Register<double> parts_[count];
+  };
+
+  static std::size_t size(Index number) { return static_cast<std::size_t>(number); }
 
   static double square(double regularisation) {
     const double product = regularisation * regularisation;
@@ -141,65 +202,84 @@ class GrowingLeastSquares {
   }
 
   // Splits x into Q coordinates + remainder, and sets `distance_` to the norm of the remainder: 0 within the tolerance.
-  void project(const Eigen::Map<const Vector>& input) {
-    multiply_basis(input.data(), coordinates_);
+  void project(const double* input) {
+    multiply_basis(input, coordinates_);
     distance_ = 0.0;
-    if (rank_ == dimension_) {
+    if (rank_ == size(dimension_)) {
       return;
     }
-    const auto basis = basis_.leftCols(rank_);
-    remainder_ = input;
-    remainder_.noalias() -= basis * coordinates_.head(rank_);
-    Vector& correction = solution_;
+    std::copy_n(input, dimension_, remainder_.begin());
+    subtract_from_remainder(coordinates_);
+    std::vector<double>& correction = solution_;
     multiply_basis(remainder_.data(), correction);
-    remainder_.noalias() -= basis * correction.head(rank_);
-    coordinates_ += correction;
-    const double distance = remainder_.norm();
-    if (distance > tolerance_ * input.norm()) {
+    subtract_from_remainder(correction);
+    for (std::size_t column = 0; column < rank_; ++column) {
+      coordinates_[column] += correction[column];
+    }
+    const double distance = norm(remainder_.data(), dimension_);
+    if (distance > tolerance_ * norm(input, dimension_)) {
       distance_ = distance;
     }
   }
 
-  // Q' times a vector, [dimension].
-  void multiply_basis(const double* vector, Vector& product) const {
-    for (Index first = 0; first < width_; first += segment) {
-      Segment sum = Segment::Zero();
+  // Q' times a vector, [dimension]; zeros beyond the rank.
+  void multiply_basis(const double* vector, std::vector<double>& product) const {
+    for (std::size_t first = 0; first < size(width_); first += segment) {
+      Segment sum;
       for (Index row = 0; row < dimension_; ++row) {
-        sum += vector[row] * basis_.row(row).segment<segment>(first).transpose();
+        sum.add(vector[row], Segment(basis_row(row) + first));
       }
-      product.segment<segment>(first) = sum;
+      sum.write_to(&product[first]);
+    }
+  }
+
+  // remainder -= Q times coordinates, which are zero beyond the rank.
+  void subtract_from_remainder(const std::vector<double>& coordinates) {
+    for (Index row = 0; row < dimension_; ++row) {
+      Segment product;
+      for (std::size_t first = 0; first < rank_; first += segment) {
+        product.add(Segment(basis_row(row) + first), Segment(&coordinates[first]));
+      }
+      remainder_[size(row)] -= product.sum();
     }
   }
 
   // Sets `solution_` to u = R'^-1 coordinates.
   void solve() {
-    for (Index first = 0; first < rank_; first += segment) {
-      Segment rest = coordinates_.segment<segment>(first);
-      const Index rows = (std::min)(rank_, first + segment);
-      for (Index row = 0; row < rows; ++row) {
+    double rest[segment];
+    for (std::size_t first = 0; first < rank_; first += segment) {
+      Segment coordinates(&coordinates_[first]);
+      const std::size_t rows = (std::min)(rank_, first + segment);
+      for (std::size_t row = 0; row < rows; ++row) {
         if (row >= first) {
+          coordinates.write_to(rest);
           solution_[row] = rest[row - first];
         }
-        rest -= solution_[row] * factor_.row(row).segment<segment>(first).transpose();
+        coordinates.add(-solution_[row], Segment(factor_row(row) + first));
       }
     }
   }
+
+  [[nodiscard]] double* basis_row(Index row) { return basis_.data() + row * width_; }
+  [[nodiscard]] const double* basis_row(Index row) const { return basis_.data() + row * width_; }
+  [[nodiscard]] double* factor_row(std::size_t row) { return factor_.data() + row * size(width_); }
+  [[nodiscard]] const double* factor_row(std::size_t row) const { return factor_.data() + row * size(width_); }
 
   Index dimension_;
   Index width_;  // the dimension, filled up to whole segments
   double squared_regularisation_;
   double tolerance_;
-  Index rank_ = 0;
-  RowMatrix<double> basis_;   // Q: [dimension, rank]
-  RowMatrix<double> factor_;  // R: [rank, rank]; what is below its diagonal is read by nobody
-  Vector diagonal_;           // D: [rank]
-  Vector rotated_labels_;     // [rank]: D^-1 R'^-1 Q'X'y
-  Vector coordinates_;        // [rank, one more while an input is appended]
-  Vector solution_;           // u: [rank, one more while an input is appended]
-  Vector odds_;               // [rank, likewise]: 1 + the sum of u_j^2 / D_j over j < i
-  Vector cosines_;            // [rank]
-  Vector sines_;              // [rank]
-  Vector remainder_;          // [dimension]
+  std::size_t rank_ = 0;
+  std::vector<double> basis_;           // Q: [dimension, rank]
+  std::vector<double> factor_;          // R: [rank, rank]; what is below its diagonal is read by nobody
+  std::vector<double> diagonal_;        // D: [rank]
+  std::vector<double> rotated_labels_;  // [rank]: D^-1 R'^-1 Q'X'y
+  std::vector<double> coordinates_;     // [rank, one more while an input is appended]
+  std::vector<double> solution_;        // u: [rank, one more while an input is appended]
+  std::vector<double> odds_;            // [rank, likewise]: 1 + the sum of u_j^2 / D_j over j < i
+  std::vector<double> cosines_;         // [rank]
+  std::vector<double> sines_;           // [rank]
+  std::vector<double> remainder_;       // [dimension]
   double distance_ = 0.0;
   double prediction_ = 0.0;
   double leverage_ = 0.0;

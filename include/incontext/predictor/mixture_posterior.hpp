@@ -4,10 +4,10 @@
 
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
-#include "incontext/core/products.hpp"
 #include "incontext/predictor/inference.hpp"
 #include "incontext/predictor/pool_posterior.hpp"
 #include "incontext/predictor/ridge.hpp"
+#include "incontext/simd/products.hpp"
 #include "incontext/task/prompts.hpp"
 
 #include <cmath>

@@ -5,6 +5,7 @@
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
 #include "incontext/core/matrix.hpp"
+#include "incontext/simd/products.hpp"
 #include "incontext/task/prompts.hpp"
 
 #include <algorithm>
@@ -36,10 +37,10 @@ class NearestNeighbours {
     std::vector<double> distances(static_cast<std::size_t>(prompts.points));
     std::vector<double> sorted = distances;
     for (Index prompt = 0; prompt < prompts.count; ++prompt) {
-      const auto inputs = prompts.inputs_of(prompt);
       for (Index point = 0; point < prompts.points; ++point) {
         for (Index exemplar = 0; exemplar < point; ++exemplar) {
-          distances[static_cast<std::size_t>(exemplar)] = (inputs.row(exemplar) - inputs.row(point)).squaredNorm();
+          distances[static_cast<std::size_t>(exemplar)] =
+              squared_distance(prompts.input(prompt, exemplar), prompts.input(prompt, point), prompts.dimension);
         }
         predictions(prompt, point) = average(&prompts.labels(prompt, 0), distances, sorted, point, prompts.dimension);
       }

@@ -4,8 +4,8 @@
 
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
-#include "incontext/core/products.hpp"
 #include "incontext/predictor/inference.hpp"
+#include "incontext/simd/products.hpp"
 #include "incontext/task/prompts.hpp"
 
 #include <algorithm>
@@ -31,7 +31,7 @@ class PoolPosterior {
   /// `pool` is [tasks, dimension]: one weight vector a row.
   /// \throws ConfigurationError if the pool is empty or not finite, or a setting is out of range
   PoolPosterior(const RowMatrix<double>& pool, Settings settings)
-      : pool_(pool), settings_(settings), longest_task_(0.0) {
+      : pool_(pool.transpose()), settings_(settings), longest_task_(0.0) {
     require_noise("PoolPosterior", settings.noise);
     require(pool.rows() >= 1 && pool.cols() >= 1, "PoolPosterior: a pool of ", pool.rows(), " tasks in ", pool.cols(),
             " dimensions, expected at least 1 of each");
@@ -58,7 +58,7 @@ class PoolPosterior {
     require_density("PoolPosterior::infer", settings_.noise);
     Inference inference{Predictions(prompts.count, prompts.points), RowMatrix<double>(prompts.count, prompts.points)};
     const double label_cost = half_log_two_pi + std::log(settings_.noise);
-    const auto tasks = static_cast<double>(pool_.rows());
+    const auto tasks = static_cast<double>(pool_.cols());
     for_each_point(prompts, [&](Index prompt, Index point, double prediction, double smallest_square, double total) {
       inference.predictions(prompt, point) = prediction;
       inference.log_evidence(prompt, point) =
@@ -73,7 +73,7 @@ class PoolPosterior {
   [[nodiscard]] RowMatrix<double> log_evidence(const Prompts& prompts) const { return infer(prompts).log_evidence; }
 
   /// Coordinates of an input that the pool's tasks read.
-  [[nodiscard]] Index dimension() const { return pool_.cols(); }
+  [[nodiscard]] Index dimension() const { return pool_.rows(); }
   [[nodiscard]] const Settings& settings() const { return settings_; }
 
  private:
@@ -84,7 +84,7 @@ class PoolPosterior {
     require<ShapeError>(prompts.dimension == dimension(), "PoolPosterior: prompts of ", prompts.dimension,
                         " dimensions for a pool of tasks in ", dimension());
     const double precision = settings_.noise > 0.0 ? 1.0 / settings_.noise : 1.0;
-    const Index tasks = pool_.rows();
+    const Index tasks = pool_.cols();
     Vector outputs(tasks);                    // x . w_i
     Vector squares(tasks);                    // ||y - X w_i||^2 / noise^2, or ||y - X w_i||^2 without noise
     RowMatrix<double> likelihoods(1, tasks);  // divided by the largest of them
@@ -94,22 +94,24 @@ class PoolPosterior {
       for (Index point = 0; point < prompts.points; ++point) {
         const double* const input = prompts.input(prompt, point);
         const double label = prompts.labels(prompt, point);
-        multiply_vector(pool_, input, outputs.data());
-        const double smallest = squares.minCoeff();
+        multiply_transposed(pool_, input, outputs.data());
+        const double least = smallest(squares.data(), tasks);
         if (settings_.noise > 0.0) {
           // Below exp(-690) a likelihood is lost in the sum anyway, and would slow it down as a subnormal number.
           for (Index task = 0; task < tasks; ++task) {
-            likelihoods(0, task) = (std::max)(0.5 * (smallest - squares[task]), -690.0);
+            likelihoods(0, task) = (std::max)(0.5 * (least - squares[task]), -690.0);
           }
           exponentiate(likelihoods);
         } else {
           const double slack = rounding_error(point, std::sqrt(squared_scale));
-          likelihoods = (squares.array().sqrt() <= std::sqrt(smallest) + slack).cast<double>().transpose();
+          for (Index task = 0; task < tasks; ++task) {
+            likelihoods(0, task) = std::sqrt(squares[task]) <= std::sqrt(least) + slack ? 1.0 : 0.0;
+          }
           const double scale = std::abs(label) + norm(input, prompts.dimension) * longest_task_;
           squared_scale += scale * scale;
         }
-        const double total = likelihoods.sum();
-        visit(prompt, point, inner_product(likelihoods.data(), outputs.data(), tasks) / total, smallest, total);
+        const double total = sum(likelihoods.data(), tasks);
+        visit(prompt, point, inner_product(likelihoods.data(), outputs.data(), tasks) / total, least, total);
         for (Index task = 0; task < tasks; ++task) {
           const double residual = (label - outputs[task]) * precision;
           squares[task] += residual * residual;
@@ -119,10 +121,10 @@ class PoolPosterior {
   }
 
   [[nodiscard]] double rounding_error(Index exemplars, double scale) const {
-    return 4.0 * static_cast<double>(pool_.cols() + exemplars + 2) * std::numeric_limits<double>::epsilon() * scale;
+    return 4.0 * static_cast<double>(pool_.rows() + exemplars + 2) * std::numeric_limits<double>::epsilon() * scale;
   }
 
-  Eigen::MatrixXd pool_;  // [tasks, dimension], by columns: one input meets all tasks at once
+  RowMatrix<double> pool_;  // [dimension, tasks]: one input meets all tasks at once
   Settings settings_;
   double longest_task_;
 };

@@ -3,7 +3,7 @@
 /// Which mixture of two reference predictors a model's outputs look like: the posterior odds that it acts on.
 
 #include "incontext/core/error.hpp"
-#include "incontext/core/products.hpp"
+#include "incontext/simd/products.hpp"
 #include "incontext/task/prompts.hpp"
 
 INCONTEXT_NAMESPACE_BEGIN

@@ -4,6 +4,10 @@
 
 #include "incontext/core/error.hpp"
 #include "incontext/core/matrix.hpp"
+#include "incontext/simd/products.hpp"
+
+#include <algorithm>
+#include <vector>
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -12,14 +16,15 @@ INCONTEXT_NAMESPACE_BEGIN
 inline void multiply_inputs(RowMatrix<double>& inputs, const RowMatrix<double>& matrix) {
   require<ShapeError>(matrix.rows() == inputs.cols() && matrix.cols() == inputs.cols(), "multiply_inputs: a [",
                       matrix.rows(), ", ", matrix.cols(), "] matrix for inputs of dimension ", inputs.cols());
-  // A single product of all rows would sum a row in an order that depends on how many rows there are; sampling has to
+  // A single product of all rows might sum a row in an order that depends on how many rows there are; sampling has to
   // give a prompt the same bits in every batch.
-  Vector input(inputs.cols());
-  Vector product(inputs.cols());
+  std::vector<double> input(static_cast<std::size_t>(inputs.cols()));
   for (Index row = 0; row < inputs.rows(); ++row) {
-    input = inputs.row(row).transpose();
-    product.noalias() = matrix * input;
-    inputs.row(row) = product.transpose();
+    double* const values = inputs.data() + row * inputs.cols();
+    std::copy_n(values, inputs.cols(), input.begin());
+    for (Index coordinate = 0; coordinate < inputs.cols(); ++coordinate) {
+      values[coordinate] = inner_product(matrix.data() + coordinate * inputs.cols(), input.data(), inputs.cols());
+    }
   }
 }
 

@@ -1,11 +1,13 @@
-#include "incontext/core/products.hpp"
+#include "incontext/simd/products.hpp"
 
 #include "incontext/core/key.hpp"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstddef>
 #include <limits>
+#include <vector>
 
 using namespace incontext;
 
@@ -22,13 +24,18 @@ RowMatrix<double> random_matrix(const char* name, Index rows, Index columns) {
 }  // namespace
 
 TEST_CASE("products and sums are those of plain loops, at sizes that fill no register") {
-  for (const Index rows : {1, 2, 7, 19}) {
+  for (const Index rows : {1, 2, 7, 19, 37}) {
     for (const Index columns : {1, 3, 8, 21}) {
       const RowMatrix<double> left = random_matrix("left", rows, columns);
       const RowMatrix<double> right = random_matrix("right", rows, columns);
-      const Eigen::MatrixXd by_columns = left;
+      RowMatrix<double> turned(columns, rows);
+      for (Index row = 0; row < rows; ++row) {
+        for (Index column = 0; column < columns; ++column) {
+          turned(column, row) = left(row, column);
+        }
+      }
       Vector product(rows);
-      multiply_vector(by_columns, right.data(), product.data());
+      multiply_transposed(turned, right.data(), product.data());
       const Vector sums = column_sums(left, right);
       for (Index row = 0; row < rows; ++row) {
         double sum = 0.0;
@@ -41,6 +48,18 @@ TEST_CASE("products and sums are those of plain loops, at sizes that fill no reg
         const double allowed = static_cast<double>(columns + 1) * epsilon * size;
         CHECK(std::abs(product[row] - sum) <= allowed);
         CHECK(std::abs(inner_product(&left(row, 0), right.data(), columns) - sum) <= allowed);
+        double distance = 0.0;
+        std::vector<double> scaled(right.data(), right.data() + columns);
+        add_scaled(-0.7, &left(row, 0), scaled.data(), columns);
+        for (Index column = 0; column < columns; ++column) {
+          distance += std::pow(left(row, column) - right(0, column), 2.0);
+          const double expected = right(0, column) - 0.7 * left(row, column);
+          CHECK(std::abs(scaled[static_cast<std::size_t>(column)] - expected) <=
+                2.0 * epsilon * (std::abs(right(0, column)) + std::abs(left(row, column))));
+        }
+        // A difference is off by epsilon / 2, its square by twice that and a rounding, the sum by n roundings.
+        CHECK(std::abs(squared_distance(&left(row, 0), right.data(), columns) - distance) <=
+              static_cast<double>(columns + 3) * epsilon * distance);
       }
       for (Index column = 0; column < columns; ++column) {
         double sum = 0.0;
@@ -53,6 +72,22 @@ TEST_CASE("products and sums are those of plain loops, at sizes that fill no reg
       }
       CHECK(norm(left.data(), columns) == std::sqrt(inner_product(left.data(), left.data(), columns)));
     }
+  }
+}
+
+TEST_CASE("sums and minima look at every value") {
+  for (const Index count : {1, 2, 7, 8, 9, 16, 31}) {
+    const RowMatrix<double> values = random_matrix("values", 1, count);
+    double total = 0.0;
+    double size = 0.0;
+    for (Index place = 0; place < count; ++place) {
+      total += values(0, place);
+      size += std::abs(values(0, place));
+      RowMatrix<double> low = values;
+      low(0, place) = -100.0;
+      CHECK(smallest(low.data(), count) == -100.0);
+    }
+    CHECK(std::abs(sum(values.data(), count) - total) <= static_cast<double>(count) * epsilon * size);
   }
 }
 
