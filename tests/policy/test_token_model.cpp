@@ -35,8 +35,14 @@ TransformerSettings model_settings() {
 }
 
 Run<Transformer<float>> trained(Index steps) {
-  const Pretrain pretrain{task, chain(adam(), rate(3e-3)), {.steps = steps, .batch = 32}};
+  const Pretrain pretrain{task, chain(adam(), rate(1e-2)), {.steps = steps, .batch = 32}};
   return run_stage(pretrain, start(Transformer<float>{model_settings(), Key(1)}, Key(2)));
+}
+
+// One that has learned the task; trained once.
+const Transformer<float>& learned() {
+  static const Run<Transformer<float>> run = trained(250);
+  return run.model();
 }
 
 double share_right(const TokenPredictions& predictions, const TokenBatch& batch) {
@@ -58,7 +64,7 @@ TEST_CASE("a model learns a task over a vocabulary and answers free-running") {
   // Untrained, both tokens are right by chance in one of 100 answers; trained, nearly always. Between them lie many
   // standard errors of 400 answers, which are at most 0.025.
   CHECK(share_right(trained(0).model().predict(batch), batch) < 0.15);
-  CHECK(share_right(trained(600).model().predict(batch), batch) > 0.85);
+  CHECK(share_right(learned().predict(batch), batch) > 0.85);
 }
 
 TEST_CASE("the first token is drawn with the probabilities that are reported") {
@@ -87,14 +93,13 @@ TEST_CASE("the first token is drawn with the probabilities that are reported") {
 }
 
 TEST_CASE("every answer is read before the next token is drawn, and the given one is not looked at") {
-  const Run<Transformer<float>> run = trained(600);
   const TokenBatch batch = task.sample(Key(5), 50);
   TokenBatch blind = batch;
   for (Index sequence = 0; sequence < batch.count; ++sequence) {
     blind.tokens[static_cast<std::size_t>(3 * sequence + 2)] = 9;  // where teacher forcing would show the first answer
     blind.targets[static_cast<std::size_t>(3 * sequence + 1)] = 9;
   }
-  CHECK(run.model().predict(batch) == run.model().predict(blind));
+  CHECK(learned().predict(batch) == learned().predict(blind));
 }
 
 TEST_CASE("law 7: threads change no bit of the answers") {
@@ -108,12 +113,11 @@ TEST_CASE("law 7: threads change no bit of the answers") {
 }
 
 TEST_CASE("conjugate prompting of a token model: translate, predict, translate back") {
-  const Run<Transformer<float>> run = trained(600);
   // Words 5 to 9 are those of a language that the model has not seen; each is a word that it knows, by translation.
   const Translate translate = Translate::swapping(10, {{0, 5}, {1, 6}, {2, 7}, {3, 8}, {4, 9}});
   const TokenBatch foreign = translate.apply(task.sample(Key(7), 400));
-  CHECK(share_right(run.model().predict(foreign), foreign) < 0.15);
-  const Conjugated conjugated{run.model(), translate};
+  CHECK(share_right(learned().predict(foreign), foreign) < 0.15);
+  const Conjugated conjugated{learned(), translate};
   CHECK(share_right(conjugated.predict(foreign), foreign) > 0.85);
 }
 

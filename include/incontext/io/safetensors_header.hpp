@@ -406,7 +406,7 @@ inline constexpr std::size_t safetensors_length_bytes = 8;
   require<FileError>(text.find('\0') == std::string_view::npos, origin, ": the header contains a zero byte");
   detail::HeaderReader reader;
   auto input = nlohmann::detail::input_adapter(text.begin(), text.end());
-  nlohmann::detail::parser<detail::JsonPieces, decltype(input)> parser(std::move(input));
+  nlohmann::detail::parser<detail::JsonPieces, decltype(input)> parser(input);
   const bool complete = parser.sax_parse(&reader);
   require<FileError>(complete, origin, ": ", reader.problem);
   detail::check_coverage(reader.header, data_bytes, origin);
