@@ -153,6 +153,7 @@ class GrowingLeastSquares {
   // A segment of a row, in registers.
   class Segment {
    public:
+    /// Zeros.
     Segment() {
       for (Register<double>& part : parts_) {
         part = Register<double>(0.0);
@@ -191,7 +192,7 @@ class GrowingLeastSquares {
    private:
     static constexpr auto lanes = static_cast<std::size_t>(batch_size<double>);
     static constexpr std::size_t count = segment / lanes;
-    Register<double> parts_[count];
+    Register<double> parts_[count] = {};
   };
 
   static std::size_t size(Index number) { return static_cast<std::size_t>(number); }
