@@ -100,3 +100,16 @@ TEST_CASE("exponentials are within a few roundings of the standard library's") {
     CHECK(std::abs(values.data()[index] - expected) <= 4.0 * epsilon * expected);
   }
 }
+
+TEST_CASE("exponentials far beyond what a double holds are zero or infinite") {
+  RowMatrix<double> values(2, 9);
+  for (Index column = 0; column < 9; ++column) {
+    values(0, column) = -1e24;
+    values(1, column) = 1e24;
+  }
+  exponentiate(values);
+  for (Index column = 0; column < 9; ++column) {
+    CHECK(values(0, column) == 0.0);
+    CHECK(values(1, column) == std::numeric_limits<double>::infinity());
+  }
+}

@@ -5,6 +5,7 @@
 
 #include "incontext/core/matrix.hpp"
 #include "incontext/simd/batch.hpp"
+#include "incontext/simd/row_kernels.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -151,7 +152,7 @@ inline void exponentiate(RowMatrix<double>& values) {
   constexpr Index lanes = batch_size<double>;
   Index index = 0;
   for (; index + lanes <= values.size(); index += lanes) {
-    store<double>(xsimd::exp(load(values.data() + index)), values.data() + index);
+    store<double>(exponential(load(values.data() + index)), values.data() + index);
   }
   for (; index < values.size(); ++index) {
     values.data()[index] = std::exp(values.data()[index]);
