@@ -178,7 +178,7 @@ const std::vector<TransformerSettings> odd_shapes = {
     {.dimension = 3, .points = 9, .layers = 2, .heads = 2, .width = 10, .hidden = 12},
     {.dimension = 1, .points = 1, .layers = 1, .heads = 1, .width = 1, .hidden = 1},
     {.dimension = 5, .points = 33, .layers = 1, .heads = 3, .width = 51},
-    {.dimension = 17, .points = 23, .layers = 3, .heads = 1, .width = 33, .hidden = 500},
+    {.dimension = 17, .points = 23, .layers = 3, .heads = 1, .width = 33, .hidden = 130},
     {.dimension = 40, .points = 12, .layers = 1, .heads = 7, .width = 7, .hidden = 3},
     {.dimension = 8, .points = 41, .layers = 2, .heads = 2, .width = 64},
 };
@@ -192,7 +192,7 @@ TEST_CASE_TEMPLATE("a step holds no more scratch memory than its bound says", Ar
       const Transformer<float, Architecture> model(settings, Key{1});
       const LinearRegression task{{.dimension = settings.dimension, .points = settings.points, .noise = 0.3}};
       const Index tokens = Architecture::Encoding::tokens(0, settings.points);
-      for (const Index count : {1, 7, 13, 65}) {
+      for (const Index count : {1, 13}) {
         for (const Index threads : {1, 3}) {
           CAPTURE(settings.width);
           CAPTURE(name_of(precision));
