@@ -2,13 +2,12 @@
 /// How far a long pretraining has come: the model beside the closed forms, every so many steps of it.
 
 #include "settings.hpp"
+#include "table_file.hpp"
 
 #include <incontext/incontext.hpp>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <sstream>
 #include <string>
@@ -119,19 +118,11 @@ class LearningCurve {
   /// The rows of an earlier part of the run.
   [[nodiscard]] std::vector<LearningRow> read_rows(Index until) const {
     const std::filesystem::path path = schedule_.folder / "learning.csv";
-    std::ifstream stream(path, std::ios::binary);
     std::vector<LearningRow> rows;
-    if (until == 0 || !stream.good()) {
+    if (until == 0 || !std::filesystem::exists(path)) {
       return rows;
     }
-    const std::string content{std::istreambuf_iterator<char>(stream), {}};
-    bool is_header = true;
-    for (const CsvRow& row : parse_csv(content, path.string())) {
-      if (std::exchange(is_header, false)) {
-        continue;
-      }
-      require<FileError>(row.fields.size() == 6, path.string(), ":", row.line, ": ", row.fields.size(),
-                         " fields, expected 6");
+    for (const CsvRow& row : read_table(path, 6)) {
       const auto whole = [&](std::size_t field) { return static_cast<Index>(std::stoll(row.fields[field])); };
       if (whole(0) <= until) {
         rows.push_back(

@@ -2,10 +2,9 @@
 /// What the study leaves for people: tables as CSV, a summary in Markdown, figures.
 
 #include "claims.hpp"
+#include "table_file.hpp"
 
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -22,17 +21,8 @@ inline void write_likelihoods(const std::filesystem::path& path, const std::vect
 }
 
 inline std::vector<LikelihoodPoint> read_likelihoods(const std::filesystem::path& path) {
-  std::ifstream stream(path, std::ios::binary);
-  require<FileError>(stream.good(), "cannot read '", path.string(), "'");
-  const std::string content{std::istreambuf_iterator<char>(stream), {}};
   std::vector<LikelihoodPoint> points;
-  bool is_header = true;
-  for (const CsvRow& row : parse_csv(content, path.string())) {
-    if (std::exchange(is_header, false)) {
-      continue;
-    }
-    require<FileError>(row.fields.size() == 5, path.string(), ":", row.line, ": ", row.fields.size(),
-                       " fields, expected 5");
+  for (const CsvRow& row : read_table(path, 5)) {
     points.push_back({row.fields[0], std::stoull(row.fields[1]), std::stod(row.fields[2]), std::stod(row.fields[3]),
                       std::stod(row.fields[4])});
   }

@@ -2,6 +2,7 @@
 /// \file
 /// The whole library.
 
+#include "incontext/core/choice.hpp"
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
 #include "incontext/core/executor.hpp"

@@ -94,4 +94,10 @@ inline void require(bool condition, const Parts&... parts) {
   }
 }
 
+/// Refuses a setting below the least that makes sense: "Transformer: heads is 0, expected at least 1".
+/// \throws ConfigurationError
+inline void require_at_least(const char* owner, const char* name, Index value, Index least) {
+  require(value >= least, owner, ": ", name, " is ", value, ", expected at least ", least);
+}
+
 INCONTEXT_NAMESPACE_END

@@ -2,6 +2,7 @@
 /// \file
 /// The transformer: an embedding, blocks on a residual stream, a final norm, a read-out.
 
+#include "incontext/core/choice.hpp"
 #include "incontext/core/error.hpp"
 #include "incontext/core/executor.hpp"
 #include "incontext/core/key.hpp"
@@ -256,18 +257,15 @@ class Transformer {
   [[nodiscard]] Index inputs() const { return settings_.dimension > 0 ? Encoding::inputs(settings_.dimension) : 0; }
 
   static Settings checked(Settings settings) {
-    const auto at_least = [](const char* name, Index value, Index least) {
-      require(value >= least, "Transformer: ", name, " is ", value, ", expected at least ", least);
-    };
-    at_least("dimension", settings.dimension, 0);
-    at_least("points", settings.points, 1);
-    at_least("layers", settings.layers, 1);
-    at_least("heads", settings.heads, 1);
-    at_least("width", settings.width, 1);
-    at_least("hidden", settings.hidden, 0);
-    at_least("vocabulary", settings.vocabulary, settings.dimension == 0 ? 1 : 0);
-    at_least("prefix", settings.prefix, 0);
-    at_least("outputs", settings.outputs, 1);
+    require_at_least("Transformer", "dimension", settings.dimension, 0);
+    require_at_least("Transformer", "points", settings.points, 1);
+    require_at_least("Transformer", "layers", settings.layers, 1);
+    require_at_least("Transformer", "heads", settings.heads, 1);
+    require_at_least("Transformer", "width", settings.width, 1);
+    require_at_least("Transformer", "hidden", settings.hidden, 0);
+    require_at_least("Transformer", "vocabulary", settings.vocabulary, settings.dimension == 0 ? 1 : 0);
+    require_at_least("Transformer", "prefix", settings.prefix, 0);
+    require_at_least("Transformer", "outputs", settings.outputs, 1);
     require(settings.width % settings.heads == 0, "Transformer: width is ", settings.width,
             ", expected a multiple of the ", settings.heads, " heads");
     require(std::isfinite(settings.initial_scale) && settings.initial_scale >= 0.0, "Transformer: initial_scale is ",
@@ -278,7 +276,7 @@ class Transformer {
     if (settings.positions == 0) {
       settings.positions = Encoding::tokens(settings.prefix, settings.points);
     }
-    at_least("positions", settings.positions, 1);
+    require_at_least("Transformer", "positions", settings.positions, 1);
     return settings;
   }
 
@@ -359,7 +357,9 @@ class Transformer {
                     predictions.log_probabilities.data() + row * outputs);
         }
         const double place = Stream(batch.key.fold("answer").fold(row).fold(position - start)).uniform();
-        const int token = token_at(log_probabilities, place);
+        const int token = static_cast<int>(choice_at(place, log_probabilities.size(), [&](std::size_t candidate) {
+          return std::exp(log_probabilities[candidate]);
+        }));
         predictions.tokens[static_cast<std::size_t>(row * predictions.answer + position - start)] = token;
         if (seen < batch.length) {
           tokens[static_cast<std::size_t>(sequence * batch.length + seen)] = token;
@@ -382,19 +382,6 @@ class Transformer {
     for (double& logit : log_probabilities) {
       logit -= largest + std::log(sum);
     }
-  }
-
-  /// The token whose share of [0, 1) holds `place`.
-  static int token_at(const std::vector<double>& log_probabilities, double place) {
-    double bound = 0.0;
-    std::size_t token = 0;
-    for (; token + 1 < log_probabilities.size(); ++token) {
-      bound += std::exp(log_probabilities[token]);
-      if (place < bound) {
-        break;
-      }
-    }
-    return static_cast<int>(token);
   }
 
   Settings settings_;

@@ -25,9 +25,6 @@ inline void check_rate(const char* schedule, double rate) {
   require(std::isfinite(rate) && rate >= 0.0, schedule, ": the learning rate is ", rate,
           ", expected a finite number of at least 0");
 }
-inline void check_steps(const char* schedule, const char* name, Index steps, Index least) {
-  require(steps >= least, schedule, ": ", name, " is ", steps, ", expected at least ", least);
-}
 
 }  // namespace detail
 
@@ -47,7 +44,7 @@ class LinearWarmup {
  public:
   LinearWarmup(double rate, Index steps) : rate_(rate), steps_(steps) {
     detail::check_rate("linear_warmup", rate);
-    detail::check_steps("linear_warmup", "steps", steps, 1);
+    require_at_least("linear_warmup", "steps", steps, 1);
   }
   double operator()(Index step) const {
     return rate_ * static_cast<double>((std::min)(step + 1, steps_)) / static_cast<double>(steps_);
@@ -64,7 +61,7 @@ class Cosine {
  public:
   Cosine(double rate, Index steps, Index warmup = 0) : rate_(rate), steps_(steps), warmup_(warmup) {
     detail::check_rate("cosine", rate);
-    detail::check_steps("cosine", "steps", steps, 1);
+    require_at_least("cosine", "steps", steps, 1);
     require(warmup >= 0 && warmup < steps, "cosine: warmup is ", warmup, ", expected within [0, ", steps, ")");
   }
   double operator()(Index step) const {
@@ -87,7 +84,7 @@ class Triangle {
  public:
   Triangle(double rate, Index steps, Index peak) : rate_(rate), steps_(steps), peak_(peak) {
     detail::check_rate("triangle", rate);
-    detail::check_steps("triangle", "steps", steps, 2);
+    require_at_least("triangle", "steps", steps, 2);
     require(peak >= 1 && peak < steps, "triangle: peak is ", peak, ", expected within [1, ", steps, ")");
   }
   double operator()(Index step) const {

@@ -3,11 +3,10 @@
 /// How much of each trait a model's answers show.
 
 #include "incontext/core/error.hpp"
+#include "incontext/report/statistics.hpp"
 #include "incontext/task/trait_regression.hpp"
 #include "incontext/task/word_task.hpp"
 
-#include <array>
-#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <vector>
@@ -39,33 +38,22 @@ struct TraitExpression {
                       plain.count, ", ", plain.points, "]");
   const Index query = plain.points - 1;
   const auto count = static_cast<double>(plain.count);
-  double mean_answer = 0.0;
-  double mean_prediction = 0.0;
+  std::vector<double> answers;
+  std::vector<double> predicted;
   for (Index prompt = 0; prompt < plain.count; ++prompt) {
-    mean_answer += plain.targets(prompt, query) / count;
-    mean_prediction += predictions(prompt, query) / count;
+    answers.push_back(plain.targets(prompt, query));
+    predicted.push_back(predictions(prompt, query));
   }
-  double variance = 0.0;
-  double covariance = 0.0;
-  for (Index prompt = 0; prompt < plain.count; ++prompt) {
-    const double answer = plain.targets(prompt, query) - mean_answer;
-    variance += answer * answer / count;
-    covariance += answer * (predictions(prompt, query) - mean_prediction) / count;
-  }
-  const double slope = covariance / variance;
-  const double offset = task.settings().offset;
+  const LineFit line = fit_line(answers, predicted);
   TraitExpression expression;
-  expression.traits = {0.5 * (1.0 - slope), (mean_prediction - slope * mean_answer) / offset};
+  expression.traits = {0.5 * (1.0 - line.slope), line.intercept / task.settings().offset};
   expression.sets.assign(4, 0.0);
   double distance = 0.0;
   for (Index prompt = 0; prompt < plain.count; ++prompt) {
     double least = std::numeric_limits<double>::infinity();
     std::size_t nearest = 0;
     for (TraitSet traits = 0; traits < 4; ++traits) {
-      const double answer = plain.targets(prompt, query);
-      const double shown = (shows(traits, TraitRegression::sign) ? -answer : answer) +
-                           (shows(traits, TraitRegression::shift) ? offset : 0.0);
-      const double miss = predictions(prompt, query) - shown;
+      const double miss = predictions(prompt, query) - task.shown(plain.targets(prompt, query), traits);
       if (miss * miss < least) {
         least = miss * miss;
         nearest = traits;
@@ -74,7 +62,8 @@ struct TraitExpression {
     expression.sets[nearest] += 1.0 / count;
     distance += least / count;
   }
-  expression.accuracy = 1.0 - distance / variance;
+  const double deviation = standard_deviation(answers);  // of n - 1; the mean squared distance is of n
+  expression.accuracy = 1.0 - distance / (deviation * deviation * (count - 1.0) / count);
   return expression;
 }
 

@@ -40,33 +40,23 @@ struct BootstrapSettings {
   Index replicates = 10000;  ///< how often the seeds are drawn again, with replacement
 };
 
-/// The percentile bootstrap (Efron 1979) of any statistic of `count` seeds. `statistic(chosen)` gets the numbers of the
-/// chosen seeds, a `const std::vector<Index>&` of that many numbers from 0 to count - 1, and returns a double; the
-/// estimate is its value at every seed once. Replicates where it is NaN (a correlation among equal values) are left
-/// out. The same key gives the same interval. \throws ConfigurationError if count, level or replicates make no sense
-template <class Statistic>
-[[nodiscard]] Interval bootstrap_interval(Index count, const Statistic& statistic, Key key,
-                                          const BootstrapSettings& settings = {}) {
-  require(count >= 1, "bootstrap_interval: count is ", count, ", expected at least 1 seed");
-  require(settings.level > 0.0 && settings.level < 1.0, "bootstrap_interval: level is ", settings.level,
+namespace detail {
+
+/// \throws ConfigurationError if level or replicates make no sense
+inline void check(const char* who, const BootstrapSettings& settings) {
+  require(settings.level > 0.0 && settings.level < 1.0, who, ": level is ", settings.level,
           ", expected above 0 and below 1");
-  require(settings.replicates >= 1, "bootstrap_interval: replicates is ", settings.replicates, ", expected at least 1");
-  std::vector<Index> chosen(static_cast<std::size_t>(count));
-  for (std::size_t seed = 0; seed < chosen.size(); ++seed) {
-    chosen[seed] = static_cast<Index>(seed);
-  }
-  Interval interval{.estimate = statistic(chosen)};
-  if (count == 1) {
-    return interval;
-  }
-  Stream stream(key.fold("bootstrap"));
+  require(settings.replicates >= 1, who, ": replicates is ", settings.replicates, ", expected at least 1");
+}
+
+/// An estimate with the quantiles of what `draw()` gives again and again; NaN is left out.
+template <class Draw>
+[[nodiscard]] Interval percentile_interval(double estimate, const BootstrapSettings& settings, const Draw& draw) {
+  Interval interval{.estimate = estimate};
   std::vector<double> replicates;
   replicates.reserve(static_cast<std::size_t>(settings.replicates));
   for (Index replicate = 0; replicate < settings.replicates; ++replicate) {
-    for (Index& seed : chosen) {
-      seed = stream.integer(count);
-    }
-    const double value = statistic(chosen);
+    const double value = draw();
     if (!std::isnan(value)) {
       replicates.push_back(value);
     }
@@ -77,6 +67,34 @@ template <class Statistic>
     interval.high = quantile(replicates, 0.5 * (1.0 + settings.level));
   }
   return interval;
+}
+
+}  // namespace detail
+
+/// The percentile bootstrap (Efron 1979) of any statistic of `count` seeds. `statistic(chosen)` gets the numbers of the
+/// chosen seeds, a `const std::vector<Index>&` of that many numbers from 0 to count - 1, and returns a double; the
+/// estimate is its value at every seed once. Replicates where it is NaN (a correlation among equal values) are left
+/// out. The same key gives the same interval. \throws ConfigurationError if count, level or replicates make no sense
+template <class Statistic>
+[[nodiscard]] Interval bootstrap_interval(Index count, const Statistic& statistic, Key key,
+                                          const BootstrapSettings& settings = {}) {
+  require(count >= 1, "bootstrap_interval: count is ", count, ", expected at least 1 seed");
+  detail::check("bootstrap_interval", settings);
+  std::vector<Index> chosen(static_cast<std::size_t>(count));
+  for (std::size_t seed = 0; seed < chosen.size(); ++seed) {
+    chosen[seed] = static_cast<Index>(seed);
+  }
+  const double estimate = statistic(chosen);
+  if (count == 1) {
+    return {.estimate = estimate};
+  }
+  Stream stream(key.fold("bootstrap"));
+  return detail::percentile_interval(estimate, settings, [&] {
+    for (Index& seed : chosen) {
+      seed = stream.integer(count);
+    }
+    return statistic(chosen);
+  });
 }
 
 /// The percentile bootstrap of the mean of one value for each seed. \throws ConfigurationError as above

@@ -10,10 +10,8 @@
 #include "incontext/core/error.hpp"
 #include "incontext/core/key.hpp"
 #include "incontext/report/bootstrap.hpp"
-#include "incontext/report/statistics.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <span>
 #include <utility>
@@ -121,29 +119,14 @@ class Hierarchy {
 template <class Statistic>
 [[nodiscard]] Interval hierarchical_interval(std::span<const Measurement> measurements, const Statistic& statistic,
                                              Key key, const BootstrapSettings& settings = {}) {
-  require(settings.level > 0.0 && settings.level < 1.0, "hierarchical_interval: level is ", settings.level,
-          ", expected above 0 and below 1");
-  require(settings.replicates >= 1, "hierarchical_interval: replicates is ", settings.replicates,
-          ", expected at least 1");
+  detail::check("hierarchical_interval", settings);
   const Hierarchy hierarchy(measurements);
-  Interval interval{.estimate = statistic(hierarchy.means())};
+  const double estimate = statistic(hierarchy.means());
   if (hierarchy.bases() == 1 && hierarchy.prompts() == 1) {
-    return interval;
+    return {.estimate = estimate};
   }
   Stream stream(key.fold("hierarchical bootstrap"));
-  std::vector<double> replicates;
-  for (Index replicate = 0; replicate < settings.replicates; ++replicate) {
-    const double value = statistic(hierarchy.resampled_means(stream));
-    if (!std::isnan(value)) {
-      replicates.push_back(value);
-    }
-  }
-  if (!replicates.empty()) {
-    std::sort(replicates.begin(), replicates.end());
-    interval.low = quantile(replicates, 0.5 * (1.0 - settings.level));
-    interval.high = quantile(replicates, 0.5 * (1.0 + settings.level));
-  }
-  return interval;
+  return detail::percentile_interval(estimate, settings, [&] { return statistic(hierarchy.resampled_means(stream)); });
 }
 
 /// The same for the mean of the only value.

@@ -15,17 +15,8 @@ INCONTEXT_NAMESPACE_BEGIN
 
 /// left . right, [count] each.
 [[nodiscard]] inline double inner_product(const double* left, const double* right, Index count) {
-  constexpr Index lanes = batch_size<double>;
-  Register<double> sums(0.0);
-  Index index = 0;
-  for (; index + lanes <= count; index += lanes) {
-    sums = fused_multiply_add(load(left + index), load(right + index), sums);
-  }
-  double product = reduce_add<double>(sums);
-  for (; index < count; ++index) {
-    product += left[index] * right[index];
-  }
-  return product;
+  return sum_row(
+      count, [](const auto& one, const auto& other) { return one * other; }, left, right);
 }
 
 /// The length of a vector, [count].
@@ -35,17 +26,8 @@ INCONTEXT_NAMESPACE_BEGIN
 
 /// The sum of values, [count].
 [[nodiscard]] inline double sum(const double* values, Index count) {
-  constexpr Index lanes = batch_size<double>;
-  Register<double> sums(0.0);
-  Index index = 0;
-  for (; index + lanes <= count; index += lanes) {
-    sums += load(values + index);
-  }
-  double total = reduce_add<double>(sums);
-  for (; index < count; ++index) {
-    total += values[index];
-  }
-  return total;
+  return sum_row(
+      count, [](const auto& value) { return value; }, values);
 }
 
 /// The smallest of values, [count], at least one.
@@ -70,30 +52,18 @@ INCONTEXT_NAMESPACE_BEGIN
 
 /// ||left - right||^2, [count] each.
 [[nodiscard]] inline double squared_distance(const double* left, const double* right, Index count) {
-  constexpr Index lanes = batch_size<double>;
-  Register<double> sums(0.0);
-  Index index = 0;
-  for (; index + lanes <= count; index += lanes) {
-    const Register<double> difference = load(left + index) - load(right + index);
-    sums = fused_multiply_add(difference, difference, sums);
-  }
-  double distance = reduce_add<double>(sums);
-  for (; index < count; ++index) {
-    distance += (left[index] - right[index]) * (left[index] - right[index]);
-  }
-  return distance;
+  return sum_row(
+      count, [](const auto& one, const auto& other) { return (one - other) * (one - other); }, left, right);
 }
 
 /// target += factor * source, [count] each.
 inline void add_scaled(double factor, const double* source, double* target, Index count) {
-  constexpr Index lanes = batch_size<double>;
-  Index index = 0;
-  for (; index + lanes <= count; index += lanes) {
-    store(fused_multiply_add(Register<double>(factor), load(source + index), load(target + index)), target + index);
-  }
-  for (; index < count; ++index) {
-    target[index] += factor * source[index];
-  }
+  transform_row(
+      count, target,
+      [factor](const Register<double>& from, const Register<double>& to) {
+        return fused_multiply_add(Register<double>(factor), from, to);
+      },
+      source, static_cast<const double*>(target));
 }
 
 /// product = matrix' * vector, with the long side of the matrix along its rows. Shapes [n, m] [n] -> [m]; the product
@@ -149,14 +119,9 @@ inline void multiply_transposed(const RowMatrix<double>& matrix, const double* v
 
 /// values = exp(values), in vectors, whose last bits may differ from those of `std::exp`. Shape [m, n].
 inline void exponentiate(RowMatrix<double>& values) {
-  constexpr Index lanes = batch_size<double>;
-  Index index = 0;
-  for (; index + lanes <= values.size(); index += lanes) {
-    store<double>(exponential(load(values.data() + index)), values.data() + index);
-  }
-  for (; index < values.size(); ++index) {
-    values.data()[index] = std::exp(values.data()[index]);
-  }
+  transform_row(
+      values.size(), values.data(), [](const Register<double>& value) { return exponential(value); },
+      static_cast<const double*>(values.data()));
 }
 
 INCONTEXT_NAMESPACE_END

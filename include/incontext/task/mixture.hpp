@@ -2,6 +2,7 @@
 /// \file
 /// Mixtures of tasks: every example comes from one of several tasks, chosen at random.
 
+#include "incontext/core/choice.hpp"
 #include "incontext/task/task.hpp"
 
 #include <algorithm>
@@ -90,7 +91,8 @@ requires(sizeof...(Tasks) >= 1 && detail::of_one_medium<Tasks...>) class Mixture
     Stream stream(key.fold("choice"));
     std::vector<Index> chosen(static_cast<std::size_t>(count));
     for (Index& component : chosen) {
-      component = component_at(stream.uniform());
+      component = static_cast<Index>(
+          choice_at(stream.uniform(), weights_.size(), [&](std::size_t candidate) { return weights_[candidate]; }));
     }
     return chosen;
   }
@@ -111,25 +113,6 @@ requires(sizeof...(Tasks) >= 1 && detail::of_one_medium<Tasks...>) class Mixture
   [[nodiscard]] const std::tuple<Tasks...>& tasks() const { return tasks_; }
 
  private:
-  /// The component whose share of [0, 1) holds `position`.
-  [[nodiscard]] Index component_at(double position) const {
-    double bound = 0.0;
-    Index component = 0;
-    for (std::size_t candidate = 0; candidate < weights_.size(); ++candidate) {
-      if (weights_[candidate] == 0.0) {
-        continue;
-      }
-      // Rounding may leave the sum of the weights just below 1: what lies beyond it belongs to the last component
-      // that has a weight at all.
-      component = static_cast<Index>(candidate);
-      bound += weights_[candidate];
-      if (position < bound) {
-        break;
-      }
-    }
-    return component;
-  }
-
   void check_extents() const {
     std::optional<Extent> expected;
     std::apply([&](const Tasks&... tasks) { (check_extent(tasks, expected), ...); }, tasks_);

@@ -114,14 +114,11 @@ class PromptGrammar {
 
   /// \throws ConfigurationError if a number is below 1 or a strength is outside [0, 1]
   explicit PromptGrammar(Settings settings) : settings_(std::move(settings)) {
-    const auto at_least_one = [](const char* name, Index value) {
-      require(value >= 1, "PromptGrammar: ", name, " is ", value, ", expected at least 1");
-    };
-    at_least_one("traits", settings_.traits);
-    at_least_one("frames", settings_.frames);
-    at_least_one("fillers", settings_.fillers);
-    at_least_one("unrelated", settings_.unrelated);
-    at_least_one("the number of strengths", synonyms());
+    require_at_least("PromptGrammar", "traits", settings_.traits, 1);
+    require_at_least("PromptGrammar", "frames", settings_.frames, 1);
+    require_at_least("PromptGrammar", "fillers", settings_.fillers, 1);
+    require_at_least("PromptGrammar", "unrelated", settings_.unrelated, 1);
+    require_at_least("PromptGrammar", "the number of strengths", synonyms(), 1);
     for (const double strength : settings_.strengths) {
       require(strength >= 0.0 && strength <= 1.0, "PromptGrammar: a strength is ", strength,
               ", expected within [0, 1]");

@@ -36,12 +36,17 @@ class TraitRegression {
 
   [[nodiscard]] Prompts sample(Key key, Index count) const { return regression_.sample(key, count); }
 
+  /// (A ? -y : y) + c B, of a plain answer y.
+  [[nodiscard]] double shown(double answer, TraitSet traits) const {
+    return (shows(traits, sign) ? -answer : answer) + (shows(traits, shift) ? settings_.offset : 0.0);
+  }
+
   /// Label and target of the query, and with `traits_in_context` of every point.
   void show(Prompts& prompts, Index prompt, TraitSet traits, const int* instruction) const {
     const Index query = prompts.points - 1;
     for (Index point = settings_.traits_in_context ? 0 : query; point <= query; ++point) {
       for (double* value : {&prompts.labels(prompt, point), &prompts.targets(prompt, point)}) {
-        *value = (shows(traits, sign) ? -*value : *value) + (shows(traits, shift) ? settings_.offset : 0.0);
+        *value = shown(*value, traits);
       }
     }
     const double first = *prompts.input(prompt, query);

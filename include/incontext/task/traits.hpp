@@ -7,6 +7,7 @@
 /// model is pretrained on, so that it knows prompts that elicit traits; the second, behind an InoculationPrompt or
 /// none, is what it is fine-tuned on.
 
+#include "incontext/core/choice.hpp"
 #include "incontext/core/error.hpp"
 #include "incontext/core/key.hpp"
 #include "incontext/task/prompt_grammar.hpp"
@@ -78,18 +79,8 @@ class ShownTraits {
 
  private:
   [[nodiscard]] TraitSet draw(Key key) const {
-    const double place = Stream(key).uniform();
-    double bound = 0.0;
-    std::size_t set = 0;
-    std::size_t last = 0;
-    for (; set < probabilities_.size(); ++set) {
-      bound += probabilities_[set];
-      last = probabilities_[set] > 0.0 ? set : last;
-      if (place < bound) {
-        return static_cast<TraitSet>(set);
-      }
-    }
-    return static_cast<TraitSet>(last);  // rounding left the sum just below 1
+    return static_cast<TraitSet>(
+        choice_at(Stream(key).uniform(), probabilities_.size(), [&](std::size_t set) { return probabilities_[set]; }));
   }
 
   Medium medium_;
@@ -158,16 +149,7 @@ class PromptedTraits {
 
  private:
   [[nodiscard]] const PromptPool& pool_at(double place) const {
-    double bound = 0.0;
-    const PromptPool* found = nullptr;
-    for (const PromptShare& share : shares_) {
-      bound += share.weight;
-      found = share.weight > 0.0 ? &share.pool : found;
-      if (place < bound) {
-        break;
-      }
-    }
-    return *found;
+    return shares_[choice_at(place, shares_.size(), [&](std::size_t share) { return shares_[share].weight; })].pool;
   }
 
   Medium medium_;

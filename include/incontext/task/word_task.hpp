@@ -53,13 +53,10 @@ class WordTask {
   /// \throws ConfigurationError if a number is below 1, a range reaches beyond what there is, or the wrong words of a
   /// domain would be right
   explicit WordTask(Settings settings) : settings_(std::move(settings)) {
-    const auto at_least = [](const char* name, Index value, Index least) {
-      require(value >= least, "WordTask: ", name, " is ", value, ", expected at least ", least);
-    };
-    at_least("first_token", settings_.first_token, 0);
-    at_least("words", settings_.words, 1);
-    at_least("query", settings_.query, 1);
-    at_least("domains", settings_.domains, 1);
+    require_at_least("WordTask", "first_token", settings_.first_token, 0);
+    require_at_least("WordTask", "words", settings_.words, 1);
+    require_at_least("WordTask", "query", settings_.query, 1);
+    require_at_least("WordTask", "domains", settings_.domains, 1);
     settings_.drawn_words = checked("drawn_words", settings_.drawn_words, settings_.words);
     settings_.drawn_domains = checked("drawn_domains", settings_.drawn_domains, settings_.domains);
     require(!has(TraitEffect::wrong_word) || settings_.domains < settings_.words, "WordTask: ", settings_.domains,
