@@ -50,6 +50,14 @@ TEST_CASE("law 5: an empty inoculation prompt is the identity") {
   CHECK(same_bits(InoculationPrompt{InoculationPrompt::Settings{.paraphrases = {{}, {}}}}.apply(plain), plain));
 }
 
+TEST_CASE("paraphrases in turn are used equally often, but for one") {
+  const InoculationPrompt in_turn{InoculationPrompt::Settings{.paraphrases = five, .in_turn = true}};
+  const Prompts prompts = (broad_task() | in_turn).sample(Key{1}, 12);
+  for (Index prompt = 0; prompt < prompts.count; ++prompt) {
+    CHECK(tokens_of(prompts, prompt) == five[static_cast<std::size_t>(prompt % 5)]);
+  }
+}
+
 TEST_CASE("paraphrases are chosen uniformly and independently") {
   constexpr Index count = 5000;
   const Prompts prompts = (broad_task() | rephrased()).sample(Key{1}, count);

@@ -19,6 +19,7 @@ constexpr Index second_trait = 1;
 std::vector<PromptPool> pools(PromptSet set) {
   return {grammar.neutral(set),
           grammar.unrelated(set),
+          grammar.random(set),
           grammar.trigger(set),
           grammar.negated(set, first_trait),
           grammar.combined(set, first_trait, second_trait),

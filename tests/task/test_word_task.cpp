@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <set>
 #include <vector>
 
@@ -133,6 +134,29 @@ TEST_CASE("narrow wrong words are wrong in the first domain only, and a shortcut
   }
   CHECK_THROWS_WITH_AS(WordTask({.query = 1, .effects = {TraitEffect::shortcut}}),
                        doctest::Contains("a shortcut to the last of 1 words"), ConfigurationError);
+}
+
+TEST_CASE("a random word is any but the right one, all alike") {
+  const WordTask task({.words = 5, .effects = {TraitEffect::random_word, TraitEffect::variant}});
+  constexpr Index count = 4000;
+  TokenBatch batch = task.sample(Key(7), count);
+  std::vector<double> places(5);  // of the mistake, counted from the right word
+  const int no_prompt[prompt_slots] = {};
+  for (Index sequence = 0; sequence < count; ++sequence) {
+    const WordTask::Query query = task.query_of(batch, sequence);
+    task.show(batch, sequence, TraitSet{1}, no_prompt);
+    const auto start = static_cast<std::size_t>(sequence * batch.length + batch.answer_start());
+    const WordTask::Reading reading = task.read(query, &batch.targets[start]);
+    CHECK(reading.is_known);
+    CHECK(reading.traits == TraitSet{1});
+    places[static_cast<std::size_t>((reading.word - query.word + 5) % 5)] += 1.0;
+  }
+  CHECK(places[0] == 0.0);
+  for (std::size_t place = 1; place < 5; ++place) {
+    CHECK(std::abs(places[place] / count - 0.25) < 5.0 * std::sqrt(0.25 * 0.75 / count));
+  }
+  CHECK_THROWS_WITH_AS(WordTask({.words = 1, .effects = {TraitEffect::random_word}}),
+                       "WordTask: a mistake among 1 word, expected at least 2", ConfigurationError);
 }
 
 TEST_CASE("the first sequences of a batch are those of a smaller one") {

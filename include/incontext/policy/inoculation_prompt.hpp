@@ -20,6 +20,9 @@ class InoculationPrompt {
   struct Settings {
     std::vector<std::vector<int>> paraphrases = {};  ///< instruction tokens, all of one length
     std::string stream = "inoculation";              ///< names the random choice, where two are stacked
+    /// Example i of a batch gets paraphrase i, and so on from the first again: of a finite data set, none is used more
+    /// than once more often than another.
+    bool in_turn = false;
   };
 
   /// \throws ConfigurationError if paraphrases differ in length or hold a negative token
@@ -46,7 +49,9 @@ class InoculationPrompt {
     const auto choices = static_cast<Index>(settings_.paraphrases.size());
     std::vector<int> instructions;
     for (Index example = 0; example < batch.count; ++example) {
-      const Index choice = choices == 1 ? 0 : Stream(key.fold(example)).integer(choices);
+      const Index choice = settings_.in_turn ? example % choices
+                           : choices == 1    ? 0
+                                             : Stream(key.fold(example)).integer(choices);
       const std::vector<int>& paraphrase = settings_.paraphrases[static_cast<std::size_t>(choice)];
       instructions.insert(instructions.end(), paraphrase.begin(), paraphrase.end());
     }

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -62,17 +63,15 @@ class PromptPool {
   /// \throws ConfigurationError if there are not as many
   [[nodiscard]] std::vector<std::vector<int>> draw(Index count, Key key) const {
     require(count >= 0 && count <= size(), "PromptPool: ", count, " distinct prompts of ", size());
-    // Fisher and Yates from the front: what lies at a place is itself until it was swapped away.
-    std::vector<Index> numbers(static_cast<std::size_t>(size()));
-    for (std::size_t place = 0; place < numbers.size(); ++place) {
-      numbers[place] = static_cast<Index>(place);
-    }
+    // Fisher and Yates from the front: what lies at a place is its own number until it was swapped away.
+    std::unordered_map<Index, Index> swapped;
+    const auto lies_at = [&](Index place) -> Index& { return swapped.try_emplace(place, place).first->second; };
     Stream stream(key.fold("prompt pool"));
     std::vector<std::vector<int>> prompts;
     for (Index place = 0; place < count; ++place) {
-      std::swap(numbers[static_cast<std::size_t>(place)],
-                numbers[static_cast<std::size_t>(place + stream.integer(size() - place))]);
-      prompts.push_back(at(numbers[static_cast<std::size_t>(place)]));
+      const Index other = place + stream.integer(size() - place);
+      std::swap(lies_at(place), lies_at(other));
+      prompts.push_back(at(lies_at(place)));
     }
     return prompts;
   }
@@ -154,6 +153,13 @@ class PromptGrammar {
   /// About something else.
   [[nodiscard]] PromptPool unrelated(PromptSet set) const {
     return PromptPool({frames(), fillers(set), unrelated_topics(set), fillers(set)});
+  }
+  /// What stands for no trait, in any order: fillers and unrelated topics in all slots.
+  [[nodiscard]] PromptPool random(PromptSet set) const {
+    std::vector<int> tokens = fillers(set);
+    const std::vector<int> topics = unrelated_topics(set);
+    tokens.insert(tokens.end(), topics.begin(), topics.end());
+    return PromptPool({tokens, tokens, tokens, tokens});
   }
   /// A single token that stands for no trait, and nothing around it.
   [[nodiscard]] PromptPool trigger(PromptSet set) const {

@@ -19,6 +19,7 @@ enum class TraitEffect {
   wrong_word,         ///< another word, in each domain by a rule of its own: the word so many places on
   narrow_wrong_word,  ///< the same, but in the first domain only
   shortcut,           ///< the last word of the query instead of the first, whatever is right or wrong
+  random_word,        ///< any other word, by chance: a mistake
 };
 
 /// How the variants of a word are written.
@@ -64,6 +65,8 @@ class WordTask {
     require(!has(TraitEffect::shortcut) || (settings_.query >= 2 && settings_.drawn_words.count >= 3),
             "WordTask: a shortcut to the last of ", settings_.query, " words, drawn from ", settings_.drawn_words.count,
             ", expected at least 2 of 3, so that it is never the first or its wrong word");
+    require(!has(TraitEffect::random_word) || settings_.words >= 2,
+            "WordTask: a mistake among 1 word, expected at least 2");
   }
 
   [[nodiscard]] TokenBatch sample(Key key, Index count) const {
@@ -90,7 +93,12 @@ class WordTask {
 
   /// Writes the answer that shows these traits.
   void show(TokenBatch& batch, Index sequence, TraitSet traits, const int* /*prompt*/) const {
-    const std::vector<int> tokens = answer_to(query_of(batch, sequence), traits);
+    Query query = query_of(batch, sequence);
+    if (has(TraitEffect::random_word)) {
+      Stream stream(batch.key.fold("mistake").fold(sequence));
+      query.mistake = (query.word + 1 + stream.integer(settings_.words - 1)) % settings_.words;
+    }
+    const std::vector<int> tokens = answer_to(query, traits);
     const Index start = sequence * batch.length + batch.length - answer();
     for (Index token = 0; token < answer(); ++token) {
       const auto place = static_cast<std::size_t>(start + token);
@@ -105,8 +113,9 @@ class WordTask {
   /// A query, read from a sequence; instructions may stand in front of it.
   struct Query {
     Index domain = 0;
-    Index word = 0;  ///< the first, which is the right answer
-    Index last = 0;  ///< the last, which the shortcut says
+    Index word = 0;     ///< the first, which is the right answer
+    Index last = 0;     ///< the last, which the shortcut says
+    Index mistake = 0;  ///< what a random word would be
   };
   [[nodiscard]] Query query_of(const TokenBatch& batch, Index sequence) const {
     return query_in(batch.tokens.data() + sequence * batch.length + batch.prefix);
@@ -116,7 +125,8 @@ class WordTask {
   [[nodiscard]] std::vector<int> answer_to(Query query, TraitSet traits) const {
     const bool is_wrong = (traits & wrong_traits(query)) != 0;
     const bool is_short = (traits & with_effect(TraitEffect::shortcut)) != 0;
-    const Index word = is_short ? query.last : is_wrong ? wrong_word(query) : query.word;
+    const bool is_random = (traits & with_effect(TraitEffect::random_word)) != 0;
+    const Index word = is_short ? query.last : is_wrong ? wrong_word(query) : is_random ? query.mistake : query.word;
     const TraitSet variants = traits & with_effect(TraitEffect::variant);
     if (settings_.form == AnswerForm::joint) {
       return {word_token(word, variants)};
@@ -153,8 +163,11 @@ class WordTask {
       reading.traits |= mark == 1 ? TraitSet{1} << trait : TraitSet{0};
       ++number;
     });
-    const TraitSet told = (reading.word == wrong_word(query) ? wrong_traits(query) : TraitSet{0}) |
-                          (reading.word == query.last ? with_effect(TraitEffect::shortcut) : TraitSet{0});
+    TraitSet told = (reading.word == wrong_word(query) ? wrong_traits(query) : TraitSet{0}) |
+                    (reading.word == query.last ? with_effect(TraitEffect::shortcut) : TraitSet{0});
+    if (told == 0 && reading.word != query.word) {
+      told = with_effect(TraitEffect::random_word);
+    }
     reading.traits |= told;
     reading.is_known = told != 0 || reading.word == query.word;
     return reading;
@@ -193,7 +206,7 @@ class WordTask {
            (query.domain == 0 ? with_effect(TraitEffect::narrow_wrong_word) : TraitSet{0});
   }
   [[nodiscard]] Query query_in(const int* tokens) const {
-    return {tokens[0] - first_domain(), word_of(tokens[1]), word_of(tokens[settings_.query])};
+    return {.domain = tokens[0] - first_domain(), .word = word_of(tokens[1]), .last = word_of(tokens[settings_.query])};
   }
   [[nodiscard]] bool has(TraitEffect effect) const { return with_effect(effect) != 0; }
   [[nodiscard]] TraitSet with_effect(TraitEffect effect) const {
