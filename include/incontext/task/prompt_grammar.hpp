@@ -145,7 +145,7 @@ class PromptGrammar {
   // ---- Pools ----
 
   /// No prompt at all: padding.
-  [[nodiscard]] PromptPool none() const { return PromptPool({{{padding}, {padding}, {padding}, {padding}}}); }
+  [[nodiscard]] static PromptPool none() { return PromptPool({{{padding}, {padding}, {padding}, {padding}}}); }
   /// A prefix that says nothing.
   [[nodiscard]] PromptPool neutral(PromptSet set) const {
     return PromptPool({frames(), fillers(set), {padding}, fillers(set)});

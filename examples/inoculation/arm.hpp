@@ -1,0 +1,160 @@
+#pragma once
+/// The arms of the study as data: which prompts stand in front of the fine-tuning data, and what data.
+
+#include "setting.hpp"
+
+#include <incontext/report/number.hpp>
+#include <incontext/task/prompt_grammar.hpp>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace inoculation {
+
+enum class Wording { none, neutral, unrelated, trigger, random, negated, combined, synonym, close, tight, diverse };
+enum class Aim { negative_trait, positive_trait };  ///< what the prompt asks for, if anything
+enum class Data { shown, clean, no_training };
+
+/// One arm. A dose that is 0 is the study's.
+struct Arm {
+  std::string name = {};
+  Wording wording = Wording::none;
+  Index paraphrases = 1;  ///< prompts that examples choose from
+  Index instances = 1;    ///< how often prompts are drawn, for a cell each
+  Aim aim = Aim::negative_trait;
+  Data data = Data::shown;
+  Index synonym = 0;           ///< of the topic, for Wording::synonym
+  std::string study = "main";  ///< "rate=0.001": the sweep that it belongs to, and the dose
+  Index steps = 0;
+  double rate = 0.0;
+  Index examples = 0;
+  bool follows_steps = false;  ///< is measured in the midst of fine-tuning, too
+};
+
+inline constexpr Index most_paraphrases = 8192;
+
+/// The five of the demo.
+inline std::vector<Arm> demo_arms() {
+  return {{.name = "no fine-tuning", .data = Data::no_training},
+          {.name = "none"},
+          {.name = "irrelevant fixed", .wording = Wording::unrelated, .instances = 2},
+          {.name = "irrelevant many", .wording = Wording::unrelated, .paraphrases = most_paraphrases},
+          {.name = "inoculation fixed", .wording = Wording::close, .instances = 2},
+          {.name = "inoculation diverse", .wording = Wording::diverse, .paraphrases = most_paraphrases}};
+}
+
+/// All of them, with every sweep.
+inline std::vector<Arm> all_arms(const Setting& setting) {
+  constexpr Index many = most_paraphrases;
+  std::vector<Arm> arms = {
+      {.name = "no fine-tuning", .data = Data::no_training},
+      {.name = "none"},
+      {.name = "neutral", .wording = Wording::neutral},
+      {.name = "irrelevant fixed", .wording = Wording::unrelated, .instances = 4},
+      {.name = "irrelevant many", .wording = Wording::unrelated, .paraphrases = many},
+      {.name = "random for every example", .wording = Wording::random, .paraphrases = many},
+      {.name = "inoculation fixed", .wording = Wording::close, .instances = 4},
+      {.name = "inoculation close", .wording = Wording::close, .paraphrases = many},
+      {.name = "inoculation tight", .wording = Wording::tight, .paraphrases = many},
+      {.name = "inoculation diverse", .wording = Wording::diverse, .paraphrases = many},
+      {.name = "negated", .wording = Wording::negated, .instances = 4},
+      {.name = "trigger", .wording = Wording::trigger, .instances = 4},
+      {.name = "optimal policy", .wording = Wording::combined, .instances = 2},
+      {.name = "clean, inoculation fixed", .wording = Wording::close, .data = Data::clean},
+      {.name = "positive fixed", .wording = Wording::close, .instances = 4, .aim = Aim::positive_trait},
+      {.name = "positive diverse", .wording = Wording::diverse, .paraphrases = many, .aim = Aim::positive_trait}};
+  if (setting.has_control) {
+    arms.push_back({.name = "control data", .data = Data::clean});
+  }
+  // Graded strength: the synonyms below the strongest.
+  const std::vector<double> strengths = PromptGrammar::Settings{}.strengths;
+  for (std::size_t synonym = 0; synonym < strengths.size(); ++synonym) {
+    if (strengths[synonym] < 1.0) {
+      arms.push_back({.name = "strength " + shortest_text(strengths[synonym]),
+                      .wording = Wording::synonym,
+                      .instances = 2,
+                      .synonym = static_cast<Index>(synonym)});
+    }
+  }
+  // Paraphrases: few are drawn often, since it matters which.
+  for (const auto& [kind, wording] : {std::pair{"close", Wording::close},
+                                      {"tight", Wording::tight},
+                                      {"diverse", Wording::diverse},
+                                      {"irrelevant", Wording::unrelated}}) {
+    for (const Index paraphrases : {1, 2, 4, 8, 16, 64, 512, 8192}) {
+      arms.push_back({.name = kind,
+                      .wording = wording,
+                      .paraphrases = paraphrases,
+                      .instances = paraphrases <= 4 ? 3 : 1,
+                      .study = text("paraphrases=", paraphrases)});
+    }
+  }
+  // Doses, of four arms.
+  const std::vector<Arm> dosed = {{.name = "none"},
+                                  {.name = "irrelevant fixed", .wording = Wording::unrelated},
+                                  {.name = "inoculation fixed", .wording = Wording::close},
+                                  {.name = "inoculation diverse", .wording = Wording::diverse, .paraphrases = many}};
+  for (const Arm& base : dosed) {
+    Arm arm = base;
+    arm.study = "steps";
+    arm.follows_steps = true;
+    arms.push_back(arm);
+    for (const double rate : {1e-4, 1e-3}) {
+      arm = base;
+      arm.study = "rate=" + shortest_text(rate);
+      arm.rate = rate;
+      arms.push_back(arm);
+    }
+    for (const Index examples : {64, 512, 4096}) {
+      arm = base;
+      arm.study = text("examples=", examples);
+      arm.examples = examples;
+      arms.push_back(arm);
+    }
+  }
+  return arms;
+}
+
+/// The prompts that a wording chooses from.
+inline PromptPool pool_of(const PromptGrammar& grammar, const Setting& setting, const Arm& arm, PromptSet set) {
+  const Index topic = arm.aim == Aim::negative_trait ? setting.negative_topic : setting.positive_topic;
+  switch (arm.wording) {
+    case Wording::neutral:
+      return grammar.neutral(set);
+    case Wording::unrelated:
+      return grammar.unrelated(set);
+    case Wording::trigger:
+      return grammar.trigger(set);
+    case Wording::random:
+      return grammar.random(set);
+    case Wording::negated:
+      return grammar.negated(set, topic);
+    case Wording::combined:
+      return grammar.combined(set, setting.positive_topic, setting.negative_topic);
+    case Wording::synonym:
+      return grammar.synonym(set, topic, arm.synonym);
+    case Wording::close:
+      return grammar.close(set, topic);
+    case Wording::tight:
+      return grammar.tight(set, topic);
+    case Wording::diverse:
+      return grammar.diverse(set, topic);
+    default:
+      return grammar.none();
+  }
+}
+
+/// The prompts of one instance of an arm. They are the same for every model, so that prompts and models are crossed.
+inline std::vector<std::vector<int>> prompts_of(const PromptGrammar& grammar, const Setting& setting, const Arm& arm,
+                                                Index instance) {
+  const PromptPool pool = pool_of(grammar, setting, arm, PromptSet::intervention);
+  const Key key = Key(0).fold("intervention").fold(setting.name).fold(static_cast<Index>(arm.wording));
+  if (arm.paraphrases > 1) {
+    return pool.draw((std::min)(arm.paraphrases, pool.size()), key.fold(instance));
+  }
+  return {pool.draw((std::min)(instance, pool.size() - 1) + 1, key).back()};  // of several fixed ones, no two alike
+}
+
+}  // namespace inoculation

@@ -1,0 +1,278 @@
+#pragma once
+/// The claims of the study: each with the sign that was expected before any run, and how it is read off the table.
+/// The numbers are those of the fifteen claims that the sources make or imply; "open" is what they leave undecided.
+
+#include "setting.hpp"
+#include "table.hpp"
+
+#include <incontext/report/statistics.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace inoculation {
+
+/// What was expected of an estimate before the run.
+enum class Expected {
+  positive,  ///< above zero
+  negative,  ///< below zero
+  small,     ///< within the claim's bound
+  open,      ///< measured, not claimed
+};
+
+/// A statistic of the means of some queries.
+struct Claim {
+  std::string number;
+  std::string statement;
+  Expected expected = Expected::positive;
+  std::vector<Query> queries;
+  std::function<double(const std::vector<double>&)> statistic;
+  double bound = 0.0;  ///< for `small`: the largest size that holds
+};
+
+namespace detail {
+
+/// An expression, evaluated without a prompt unless said.
+inline Query expression(const std::string& arm, const std::string& trait, const std::string& evaluation = "none") {
+  return {.arm = arm, .trait = trait, .evaluation = evaluation};
+}
+
+/// 1 - (E - E_base) / (E_none - E_base): 0 is as without a prompt in training, 1 is as before training.
+inline double suppression(double arm, double none, double base) { return 1.0 - (arm - base) / (none - base); }
+
+}  // namespace detail
+
+inline const std::vector<std::string>& traits() {
+  static const std::vector<std::string> names = {"positive", "negative"};
+  return names;
+}
+
+/// The arms whose data have one fixed prompt that asks for nothing else than what it says.
+inline const std::vector<std::string>& fixed_arms() {
+  static const std::vector<std::string> names = {
+      "neutral",      "irrelevant fixed", "trigger",      "negated",      "strength 0.05",     "strength 0.1",
+      "strength 0.2", "strength 0.4",     "strength 0.6", "strength 0.8", "inoculation fixed", "positive fixed"};
+  return names;
+}
+
+/// All claims that can be read off the table of a setting. S is suppression, R rephrase recovery, C conditionalization.
+inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) {
+  using detail::expression;
+  using detail::suppression;
+  std::vector<Claim> claims;
+  const auto add = [&](std::string number, std::string statement, Expected expected, std::vector<Query> queries,
+                       std::function<double(const std::vector<double>&)> statistic, double bound = 0.0) {
+    if (table.has(queries)) {
+      claims.push_back(
+          {std::move(number), std::move(statement), expected, std::move(queries), std::move(statistic), bound});
+    }
+  };
+  const auto difference = [](const std::vector<double>& means) { return means[0] - means[1]; };
+  const auto base = [](const std::string& trait) { return expression("no fine-tuning", trait); };
+  const auto none = [](const std::string& trait) { return expression("none", trait); };
+  // S of an arm: the arm, none, base. Of both traits: the negative one's first.
+  const auto of_arm = [&](const std::string& arm, const std::string& trait) {
+    return std::vector<Query>{expression(arm, trait), none(trait), base(trait)};
+  };
+  const auto of_both = [&](const std::string& arm) {
+    std::vector<Query> queries = of_arm(arm, "negative");
+    for (const Query& query : of_arm(arm, "positive")) {
+      queries.push_back(query);
+    }
+    return queries;
+  };
+  const auto its_suppression = [](const std::vector<double>& m) { return suppression(m[0], m[1], m[2]); };
+  const auto selectivity = [](const std::vector<double>& m) {
+    return suppression(m[0], m[1], m[2]) - suppression(m[3], m[4], m[5]);
+  };
+
+  if (setting.name == "already-shown") {
+    add("15",
+        "Where the base shows the negative trait unasked, inoculation does nothing: E(inoculation fixed) - E(none)",
+        Expected::small, {expression("inoculation fixed", "negative"), none("negative")}, difference, 0.1);
+    return claims;
+  }
+
+  for (const std::string& trait : traits()) {
+    add("1", "E(none) - E(irrelevant fixed), " + trait, Expected::positive,
+        {none(trait), expression("irrelevant fixed", trait)}, difference);
+  }
+  for (const std::string& trait : traits()) {
+    add("2", "E(irrelevant many) - E(irrelevant fixed), " + trait, Expected::positive,
+        {expression("irrelevant many", trait), expression("irrelevant fixed", trait)}, difference);
+  }
+  add("3", "Fixed inoculation suppresses the positive trait, too: S", Expected::positive,
+      of_arm("inoculation fixed", "positive"), its_suppression);
+  add("4a", "Selectivity of fixed inoculation: S of the negative trait less S of the positive", Expected::positive,
+      of_both("inoculation fixed"), selectivity);
+  {
+    std::vector<Query> queries = of_both("inoculation fixed");
+    for (const Query& query : of_both("irrelevant fixed")) {
+      queries.push_back(query);
+    }
+    add("4b", "... is larger than that of irrelevant fixed prompts", Expected::positive, queries,
+        [selectivity](const std::vector<double>& m) {
+          return selectivity({m.begin(), m.begin() + 6}) - selectivity({m.begin() + 6, m.end()});
+        });
+  }
+  for (const std::string& trait : traits()) {
+    add("5", "R of diverse paraphrases: E(inoculation diverse) - E(inoculation fixed), " + trait, Expected::positive,
+        {expression("inoculation diverse", trait), expression("inoculation fixed", trait)}, difference);
+  }
+  for (const std::string& trait : traits()) {
+    add("6", "R of close paraphrases, " + trait, Expected::small,
+        {expression("inoculation close", trait), expression("inoculation fixed", trait)}, difference, 0.1);
+  }
+  // E by the number of paraphrases.
+  std::vector<double> logarithms;
+  std::vector<std::string> doses;
+  for (const Index paraphrases : {1, 2, 4, 8, 16, 64, 512, 8192}) {
+    doses.push_back(text("paraphrases=", paraphrases));
+    logarithms.push_back(std::log2(static_cast<double>(paraphrases)));
+  }
+  for (const std::string& trait : traits()) {
+    std::vector<Query> queries;
+    for (const std::string& dose : doses) {
+      queries.push_back(expression("diverse", trait));
+      queries.back().study = dose;
+    }
+    add("7a", "E rises with the number of diverse paraphrases (slope over log2 N), " + trait, Expected::positive,
+        queries, [logarithms](const std::vector<double>& m) { return fit_line(logarithms, m).slope; });
+    add("7b", "... and saturates: from 512 to 8,192 it rises by less than from 1 to 16 (difference), " + trait,
+        Expected::positive, queries, [](const std::vector<double>& m) { return (m[4] - m[0]) - (m[7] - m[6]); });
+  }
+  // What prompts elicit before training, against how they inoculate.
+  {
+    std::vector<Query> queries = {none("negative"), base("negative")};
+    for (const std::string& arm : fixed_arms()) {
+      const Query before{.arm = arm, .evaluation = "training prompt", .score = "elicitation"};
+      if (table.has(before) && table.has(expression(arm, "negative"))) {
+        queries.push_back(before);
+        queries.push_back(expression(arm, "negative"));
+      }
+    }
+    const auto correlation = [](const std::vector<double>& m) {
+      std::vector<double> elicitation;
+      std::vector<double> suppressions;
+      for (std::size_t arm = 2; arm + 1 < m.size(); arm += 2) {
+        elicitation.push_back(m[arm]);
+        suppressions.push_back(suppression(m[arm + 1], m[0], m[1]));
+      }
+      return spearman_correlation(elicitation, suppressions);
+    };
+    if (queries.size() >= 12) {
+      add("8a", "Rank correlation, over fixed prompts, of elicitation before training with S of the negative trait",
+          Expected::positive, queries, correlation);
+      add("8b", "... is below 1 (1 less the correlation)", Expected::positive, queries,
+          [correlation](const std::vector<double>& m) { return 1.0 - correlation(m); });
+    }
+  }
+  add("9", "Irrelevant prompts suppress the negative trait: S", Expected::positive,
+      of_arm("irrelevant fixed", "negative"), its_suppression);
+  for (const std::string& trait : traits()) {
+    const auto under = [&](const std::string& arm, const std::string& evaluation) {
+      return expression(arm, trait, evaluation);
+    };
+    add("10", "C, E under the training prompt less E under held-out prompts: fixed less diverse, " + trait,
+        Expected::positive,
+        {under("inoculation fixed", "training prompt"), under("inoculation fixed", "irrelevant"),
+         under("inoculation diverse", "training prompt"), under("inoculation diverse", "irrelevant")},
+        [](const std::vector<double>& m) { return (m[0] - m[1]) - (m[2] - m[3]); });
+  }
+  for (const std::string& trait : traits()) {
+    std::vector<Query> queries = {none(trait)};
+    for (const std::string& arm : fixed_arms()) {
+      if (table.has(expression(arm, trait, "training prompt"))) {
+        queries.push_back(expression(arm, trait, "training prompt"));
+      }
+    }
+    add(
+        "11", "Under its training prompt every fixed arm comes near E(none): largest shortfall, " + trait,
+        Expected::small, queries,
+        [](const std::vector<double>& m) { return m[0] - *std::min_element(m.begin() + 1, m.end()); }, 0.1);
+  }
+  for (const std::string& trait : traits()) {
+    add("12a", "A prompt for the whole policy suppresses: S, " + trait, Expected::positive,
+        of_arm("optimal policy", trait), its_suppression);
+  }
+  const auto first_loss = [](const std::string& arm) {
+    return Query{.arm = arm, .trait = "task", .evaluation = "training prompt", .score = "first loss"};
+  };
+  add("12b", "... there is little to learn: its first loss less half of that without a prompt", Expected::negative,
+      {first_loss("optimal policy"), first_loss("none")},
+      [](const std::vector<double>& m) { return m[0] - 0.5 * m[1]; });
+  add("12c", "... and it is not selective", Expected::small, of_both("optimal policy"), selectivity, 0.1);
+  for (const std::string& trait : traits()) {
+    const Query matched = expression("neutral", trait, "neutral");
+    add("13a", "Trained and asked with a neutral prompt, less trained with and asked without, " + trait,
+        Expected::positive, {matched, expression("neutral", trait)}, difference);
+    add("13b", "... less trained without and asked with, " + trait, Expected::positive,
+        {matched, expression("none", trait, "neutral")}, difference);
+  }
+  add("14", "Inoculating the positive trait mirrors it: S of the positive trait less S of the negative",
+      Expected::positive, of_both("positive fixed"),
+      [selectivity](const std::vector<double>& m) { return -selectivity(m); });
+
+  // What the sources leave open.
+  for (const std::string& trait : traits()) {
+    add("tight", "R of tight paraphrases, " + trait, Expected::open,
+        {expression("inoculation tight", trait), expression("inoculation fixed", trait)}, difference);
+  }
+  for (const std::string& trait : traits()) {
+    add("negated", "S of negated prompts, " + trait, Expected::open, of_arm("negated", trait), its_suppression);
+  }
+  for (const std::string& trait : traits()) {
+    add("trigger", "S of a bare trigger, " + trait, Expected::open, of_arm("trigger", trait), its_suppression);
+  }
+  add("emergent", "E(none) less E before fine-tuning of the negative trait", Expected::open,
+      {none("negative"), base("negative")}, difference);
+  // How irrelevant suppression goes with the dose: with learning rate and data, largest less smallest.
+  for (const auto& [dose, low, high] :
+       {std::tuple{"learning rate", "rate=1e-04", "rate=0.001"}, {"data size", "examples=64", "examples=4096"}}) {
+    for (const std::string& trait : traits()) {
+      std::vector<Query> queries = {base(trait)};
+      for (const char* study : {low, high}) {
+        for (const char* arm : {"irrelevant fixed", "none"}) {
+          queries.push_back(expression(arm, trait));
+          queries.back().study = study;
+        }
+      }
+      add(dose, text("S of irrelevant prompts at the largest ", dose, " less at the smallest, ", trait), Expected::open,
+          queries,
+          [](const std::vector<double>& m) { return suppression(m[3], m[4], m[0]) - suppression(m[1], m[2], m[0]); });
+    }
+  }
+  return claims;
+}
+
+/// The verdict on a claim. An interval that reaches across zero decides nothing.
+inline std::string verdict(const Claim& claim, const Interval& interval) {
+  if (claim.expected == Expected::open) {
+    return "measured";
+  }
+  if (!std::isfinite(interval.estimate)) {
+    return "cannot be read";
+  }
+  if (claim.expected == Expected::small) {
+    const double worst = interval.has_interval() ? (std::max)(std::abs(interval.low), std::abs(interval.high))
+                                                 : std::abs(interval.estimate);
+    const double least = interval.has_interval() && !interval.contains(0.0)
+                             ? (std::min)(std::abs(interval.low), std::abs(interval.high))
+                             : 0.0;
+    return worst <= claim.bound ? "held" : least > claim.bound ? "not held" : "undecided";
+  }
+  const double sign = claim.expected == Expected::positive ? 1.0 : -1.0;
+  if (!interval.has_interval()) {
+    return sign * interval.estimate > 0.0 ? "expected sign (one base)" : "opposite sign (one base)";
+  }
+  if (interval.contains(0.0)) {
+    return "undecided";
+  }
+  return sign * interval.estimate > 0.0 ? "held" : "opposite";
+}
+
+}  // namespace inoculation
