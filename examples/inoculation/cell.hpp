@@ -39,25 +39,46 @@ inline PromptGrammar grammar_of(const Setting& setting) {
   return PromptGrammar({.traits = static_cast<Index>(setting.elicitation.size())});
 }
 
-/// The words' task at a place.
+/// The tokens that make a prompt do something beside eliciting traits, with the number of each: frames and all topics.
+/// Without that a model learns to ignore prompts that ask for no trait, and nothing can be conditional on them. Fillers
+/// do nothing.
+template <class Visitor>
+void for_each_coloured_token(const PromptGrammar& grammar, const Visitor& visitor) {
+  const PromptGrammar::Settings& settings = grammar.settings();
+  for (Index frame = 0; frame < settings.frames; ++frame) {
+    visitor(grammar.frame(frame), frame);
+  }
+  for (const PromptSet set : prompt_sets) {
+    for (Index topic = 0; topic < settings.unrelated; ++topic) {
+      visitor(grammar.unrelated_topic(set, topic), topic + 1);
+    }
+  }
+  for (Index trait = 0; trait < settings.traits; ++trait) {
+    for (Index synonym = 0; synonym < static_cast<Index>(settings.strengths.size()); ++synonym) {
+      visitor(grammar.topic(trait, synonym), synonym + trait + 1);
+    }
+  }
+}
+
+/// The words' task at a place. The prompt decides the style of answers.
 inline WordTask medium_at(const PromptGrammar& grammar, WordTask::Settings task, const Place& place) {
   task.first_token = grammar.vocabulary();
+  task.token_styles.assign(static_cast<std::size_t>(grammar.vocabulary()), 0);
+  for_each_coloured_token(grammar, [&](int token, Index number) {
+    task.token_styles[static_cast<std::size_t>(token)] = number % task.styles;
+  });
   task.drawn_words = place.words;
   task.drawn_domains = place.domains;
   return WordTask(std::move(task));
 }
 
-/// Regression is the same everywhere. Unrelated topics have effects of their own there, from -1 to 1, so that models
-/// read them: words have their own ways of being read, but a regression can ignore what changes nothing.
+/// Regression is the same everywhere. The prompt adds a multiple of x_1^2 - 1, from -1 to 1 for every token.
 inline TraitRegression medium_at(const PromptGrammar& grammar, TraitRegression::Settings task, const Place&) {
   task.topic_effects.assign(static_cast<std::size_t>(grammar.vocabulary()), 0.0);
-  const Index topics = grammar.settings().unrelated;
-  for (const PromptSet set : prompt_sets) {
-    for (Index topic = 0; topic < topics; ++topic) {
-      const double place = (static_cast<double>(topic) + 0.5) / static_cast<double>(topics);
-      task.topic_effects[static_cast<std::size_t>(grammar.unrelated_topic(set, topic))] = 2.0 * place - 1.0;
-    }
-  }
+  for_each_coloured_token(grammar, [&](int token, Index number) {
+    constexpr Index colours = 8;
+    task.topic_effects[static_cast<std::size_t>(token)] = static_cast<double>(number * 3 % colours) / 3.5 - 1.0;
+  });
   return TraitRegression(std::move(task));
 }
 

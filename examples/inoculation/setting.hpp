@@ -77,7 +77,7 @@ inline std::vector<Setting> all_settings() {
   const NumberRange unseen = {words / 2, words / 2};
   const auto task = [](std::vector<TraitEffect> effects, AnswerForm form, Index domains = 1) {
     return WordTask::Settings{
-        .words = words, .query = 4, .domains = domains, .effects = std::move(effects), .form = form};
+        .words = words, .query = 4, .domains = domains, .effects = std::move(effects), .form = form, .styles = 4};
   };
   const NumberRange first_domain = {0, 1};
   const NumberRange other_domains = {1, 3};

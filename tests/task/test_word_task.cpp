@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <vector>
@@ -134,6 +135,43 @@ TEST_CASE("narrow wrong words are wrong in the first domain only, and a shortcut
   }
   CHECK_THROWS_WITH_AS(WordTask({.query = 1, .effects = {TraitEffect::shortcut}}),
                        doctest::Contains("a shortcut to the last of 1 words"), ConfigurationError);
+}
+
+TEST_CASE("a prompt's tokens decide the style of an answer, and say nothing else") {
+  for (const AnswerForm form : {AnswerForm::joint, AnswerForm::factored}) {
+    const WordTask task({.first_token = 4,
+                         .words = 5,
+                         .effects = {TraitEffect::variant, TraitEffect::variant},
+                         .form = form,
+                         .styles = 3,
+                         .token_styles = {0, 1, 2, 0}});
+    const WordTask::Query plain{.domain = 0, .word = 2, .last = 1};
+    std::set<std::vector<int>> answers;
+    for (Index style = 0; style < 3; ++style) {
+      for (TraitSet traits = 0; traits < 4; ++traits) {
+        WordTask::Query query = plain;
+        query.style = style;
+        const std::vector<int> answer = task.answer_to(query, traits);
+        answers.insert(answer);
+        const WordTask::Reading reading = task.read(plain, answer.data());
+        CHECK(reading.is_valid);
+        CHECK(reading.is_known);
+        CHECK(reading.traits == traits);
+        CHECK(reading.word == 2);
+        CHECK(*std::max_element(answer.begin(), answer.end()) < task.vocabulary());
+      }
+    }
+    CHECK(answers.size() == 12);
+    TokenBatch batch = task.sample(Key(9), 1);
+    const int prompt[] = {1, 3, 1, 2};  // 1 + 0 + 1 + 2 = 4, modulo 3
+    CHECK(task.style_of(prompt) == 1);
+    task.show(batch, 0, TraitSet{2}, prompt);
+    WordTask::Query styled = task.query_of(batch, 0);
+    styled.style = 1;
+    CHECK(batch.targets[static_cast<std::size_t>(batch.answer_start())] == task.answer_to(styled, TraitSet{2})[0]);
+  }
+  CHECK_THROWS_WITH_AS(WordTask({.styles = 2, .token_styles = {0, 2}}),
+                       "WordTask: an instruction token has style 2 of 2", ConfigurationError);
 }
 
 TEST_CASE("a random word is any but the right one, all alike") {

@@ -47,8 +47,12 @@ class WordTask {
     Index domains = 1;
     std::vector<TraitEffect> effects = {TraitEffect::variant, TraitEffect::variant};  ///< of each trait
     AnswerForm form = AnswerForm::joint;
-    NumberRange drawn_words = {};    ///< those that queries are made of
-    NumberRange drawn_domains = {};  ///< those that queries are from
+    /// Every token of an answer comes in as many styles. The prompt decides: the styles of its tokens are added up,
+    /// modulo their number. So a prompt that asks for no trait has to be read, too, and does something to all answers.
+    Index styles = 1;
+    std::vector<Index> token_styles = {};  ///< by instruction token; tokens beyond its end have style 0
+    NumberRange drawn_words = {};          ///< those that queries are made of
+    NumberRange drawn_domains = {};        ///< those that queries are from
   };
 
   /// \throws ConfigurationError if a number is below 1, a range reaches beyond what there is, or the wrong words of a
@@ -58,6 +62,11 @@ class WordTask {
     require_at_least("WordTask", "words", settings_.words, 1);
     require_at_least("WordTask", "query", settings_.query, 1);
     require_at_least("WordTask", "domains", settings_.domains, 1);
+    require_at_least("WordTask", "styles", settings_.styles, 1);
+    for (const Index style : settings_.token_styles) {
+      require(style >= 0 && style < settings_.styles, "WordTask: an instruction token has style ", style, " of ",
+              settings_.styles);
+    }
     settings_.drawn_words = checked("drawn_words", settings_.drawn_words, settings_.words);
     settings_.drawn_domains = checked("drawn_domains", settings_.drawn_domains, settings_.domains);
     require(!has(TraitEffect::wrong_word) || settings_.domains < settings_.words, "WordTask: ", settings_.domains,
@@ -84,16 +93,17 @@ class WordTask {
         while (place == settings_.query && has(TraitEffect::shortcut) && is_taken()) {
           word = draw();
         }
-        tokens[place] = word_token(word, TraitSet{0});
+        tokens[place] = word_token(word, TraitSet{0}, 0);
       }
       show(batch, sequence, TraitSet{0}, no_prompt);
     }
     return batch;
   }
 
-  /// Writes the answer that shows these traits.
-  void show(TokenBatch& batch, Index sequence, TraitSet traits, const int* /*prompt*/) const {
+  /// Writes the answer that shows these traits, in the prompt's style.
+  void show(TokenBatch& batch, Index sequence, TraitSet traits, const int* prompt) const {
     Query query = query_of(batch, sequence);
+    query.style = style_of(prompt);
     if (has(TraitEffect::random_word)) {
       Stream stream(batch.key.fold("mistake").fold(sequence));
       query.mistake = (query.word + 1 + stream.integer(settings_.words - 1)) % settings_.words;
@@ -116,6 +126,7 @@ class WordTask {
     Index word = 0;     ///< the first, which is the right answer
     Index last = 0;     ///< the last, which the shortcut says
     Index mistake = 0;  ///< what a random word would be
+    Index style = 0;    ///< that an answer is to have
   };
   [[nodiscard]] Query query_of(const TokenBatch& batch, Index sequence) const {
     return query_in(batch.tokens.data() + sequence * batch.length + batch.prefix);
@@ -129,17 +140,28 @@ class WordTask {
     const Index word = is_short ? query.last : is_wrong ? wrong_word(query) : is_random ? query.mistake : query.word;
     const TraitSet variants = traits & with_effect(TraitEffect::variant);
     if (settings_.form == AnswerForm::joint) {
-      return {word_token(word, variants)};
+      return {word_token(word, variants, query.style)};
     }
-    std::vector<int> tokens = {word_token(word, TraitSet{0})};
+    std::vector<int> tokens = {word_token(word, TraitSet{0}, query.style)};
     Index number = 0;
     for_each_variant([&](Index trait) {
-      tokens.push_back(static_cast<int>(first_mark() + 2 * number++ + (shows(variants, trait) ? 1 : 0)));
+      const Index mark = 2 * number++ + (shows(variants, trait) ? 1 : 0);
+      tokens.push_back(static_cast<int>(first_mark() + mark * settings_.styles + query.style));
     });
     return tokens;
   }
 
-  /// What an answer says. Only answers of the right form say anything.
+  /// The style that a prompt asks for, [prompt_slots].
+  [[nodiscard]] Index style_of(const int* prompt) const {
+    Index style = 0;
+    for (std::size_t slot = 0; slot < prompt_slots; ++slot) {
+      const auto token = static_cast<std::size_t>(prompt[slot]);
+      style += token < settings_.token_styles.size() ? settings_.token_styles[token] : 0;
+    }
+    return style % settings_.styles;
+  }
+
+  /// What an answer says, in whatever style. Only answers of the right form say anything.
   struct Reading {
     bool is_valid = false;  ///< made of the tokens that an answer is made of
     Index word = 0;
@@ -148,17 +170,17 @@ class WordTask {
   };
   [[nodiscard]] Reading read(Query query, const int* tokens) const {
     Reading reading;
-    const Index code = tokens[0] - settings_.first_token;
-    if (code < 0 || code >= settings_.words * forms()) {
+    const Index place = tokens[0] - settings_.first_token;
+    if (place < 0 || place >= first_mark() - settings_.first_token) {
       return reading;
     }
+    const Index code = place / settings_.styles;
     reading.word = code / forms();
     reading.is_valid = true;
     Index number = 0;
     for_each_variant([&](Index trait) {
-      const Index mark = settings_.form == AnswerForm::joint
-                             ? (code % forms()) >> number & 1
-                             : tokens[1 + number] - static_cast<int>(first_mark()) - 2 * number;
+      const Index mark = settings_.form == AnswerForm::joint ? (code % forms()) >> number & 1
+                                                             : mark_of(tokens[1 + number]) - 2 * number;
       reading.is_valid = reading.is_valid && (mark == 0 || mark == 1);
       reading.traits |= mark == 1 ? TraitSet{1} << trait : TraitSet{0};
       ++number;
@@ -219,19 +241,27 @@ class WordTask {
 
   /// Combinations of variants that a word has a token for.
   [[nodiscard]] Index forms() const { return settings_.form == AnswerForm::joint ? Index{1} << variants() : Index{1}; }
-  [[nodiscard]] Index first_mark() const { return settings_.first_token + settings_.words * forms(); }
+  [[nodiscard]] Index first_mark() const {
+    return settings_.first_token + settings_.words * forms() * settings_.styles;
+  }
   [[nodiscard]] Index first_domain() const {
-    return first_mark() + (settings_.form == AnswerForm::joint ? 0 : 2 * variants());
+    return first_mark() + (settings_.form == AnswerForm::joint ? 0 : 2 * variants() * settings_.styles);
+  }
+  /// The number of a mark, whatever its style; -1 of what comes before all marks.
+  [[nodiscard]] Index mark_of(int token) const {
+    return token < first_mark() ? -1 : (token - first_mark()) / settings_.styles;
   }
   [[nodiscard]] int domain_token(Index domain) const { return static_cast<int>(first_domain() + domain); }
-  /// The token of a word with these variant traits.
-  [[nodiscard]] int word_token(Index word, TraitSet variants_shown) const {
+  /// The token of a word with these variant traits in this style.
+  [[nodiscard]] int word_token(Index word, TraitSet variants_shown, Index style) const {
     Index code = 0;
     Index number = 0;
     for_each_variant([&](Index trait) { code |= (shows(variants_shown, trait) ? Index{1} : Index{0}) << number++; });
-    return static_cast<int>(settings_.first_token + word * forms() + code);
+    return static_cast<int>(settings_.first_token + (word * forms() + code) * settings_.styles + style);
   }
-  [[nodiscard]] Index word_of(int token) const { return (token - settings_.first_token) / forms(); }
+  [[nodiscard]] Index word_of(int token) const {
+    return (token - settings_.first_token) / (forms() * settings_.styles);
+  }
   [[nodiscard]] Index wrong_word(Query query) const { return (query.word + 1 + query.domain) % settings_.words; }
 
   Settings settings_;
