@@ -27,7 +27,6 @@ struct Arm {
   Data data = Data::shown;
   Index synonym = 0;           ///< of the topic, for Wording::synonym
   std::string study = "main";  ///< "rate=0.001": the sweep that it belongs to, and the dose
-  Index steps = 0;
   double rate = 0.0;
   Index examples = 0;
   bool follows_steps = false;  ///< is measured in the midst of fine-tuning, too

@@ -141,6 +141,18 @@ class Cued {
   InoculationPrompt prompt_;
 };
 
+/// After how many steps an arm that follows them is measured: from a twentieth of the study's to four times as many.
+inline std::vector<Index> steps_followed(const Options& options) {
+  std::vector<Index> steps;
+  for (const double share : {0.05, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0}) {
+    const auto step = static_cast<Index>(std::llround(share * static_cast<double>(options.fine_tune_steps)));
+    if (step > (steps.empty() ? 0 : steps.back())) {
+      steps.push_back(step);
+    }
+  }
+  return steps;
+}
+
 /// Remembers the losses of the first and the last steps.
 struct LossEnds {
   static constexpr Index several = 10;
@@ -235,9 +247,7 @@ class World {
     measure(base, arm.study, short_suite(prompts), "elicitation");
 
     const bool is_clean = arm.data == Data::clean;
-    const Index steps = arm.follows_steps ? steps_followed.back()
-                        : arm.steps > 0   ? arm.steps
-                                          : options_.fine_tune_steps;
+    const Index steps = arm.follows_steps ? steps_followed(options_).back() : options_.fine_tune_steps;
     const double rate_of_arm = arm.rate > 0.0 ? arm.rate : options_.fine_tune_rate;
     const Index examples = arm.examples > 0 ? arm.examples : setting_.examples;
     const InoculationPrompt prompt({.paraphrases = prompts, .in_turn = examples > 0});
@@ -256,7 +266,7 @@ class World {
     };
     if (arm.follows_steps) {
       const TraitSuite<Medium> suite = short_suite({PromptGrammar::none().at(0)});
-      AtSteps follow{steps_followed, base, [&](const Model& model, Index step) {
+      AtSteps follow{steps_followed(options_), base, [&](const Model& model, Index step) {
                        measure(model, text("steps=", step), suite, "expression");
                      }};
       static_cast<void>(trained(follow));
@@ -269,12 +279,7 @@ class World {
     return rows;
   }
 
-  /// Sequences that evaluations of a cell ask about, for what it will take.
-  [[nodiscard]] const Setting& setting() const { return setting_; }
-  [[nodiscard]] const Medium& everywhere() const { return everywhere_; }
   [[nodiscard]] auto training_task() const { return pretraining_task(setting_, grammar_, everywhere_); }
-
-  inline static const std::vector<Index> steps_followed = {10, 25, 50, 100, 200, 400, 800};
 
  private:
   using Prompts = std::vector<std::vector<int>>;

@@ -70,7 +70,7 @@ struct Costs {
     const auto places = static_cast<double>(setting.places.size());
     const bool is_base = arm.data == Data::no_training;
     const double prompts = is_base ? 19.0 : arm.follows_steps ? 8.0 : arm.study == "main" ? 8.0 : 3.0;
-    const Index steps = is_base ? 0 : arm.follows_steps ? 800 : options.fine_tune_steps;
+    const Index steps = is_base ? 0 : arm.follows_steps ? steps_followed(options).back() : options.fine_tune_steps;
     return (static_cast<double>(steps) * step + prompts * places * evaluation) / static_cast<double>(threads);
   }
 };

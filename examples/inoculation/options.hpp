@@ -19,7 +19,8 @@ namespace inoculation {
 struct Options {
   std::string preset = "demo";
   std::vector<std::string> settings = {"trait-distillation"};
-  std::vector<std::string> arms = {};  ///< by name; empty for all of the preset
+  std::vector<std::string> studies = {};  ///< "main" and sweeps; empty for all of the preset
+  std::vector<std::string> arms = {};     ///< by name; empty for all of the preset
   // The model.
   Index width = 64;
   Index layers = 2;
@@ -73,14 +74,18 @@ inline std::vector<Setting> settings_of(const Options& options) {
   return settings;
 }
 
-/// The arms that were asked for, in one setting. A sweep's arms go by their names, too.
+/// "main", or what is swept: "steps" of "steps=50".
+inline std::string kind_of_study(const Arm& arm) { return arm.study.substr(0, arm.study.find('=')); }
+
+/// The arms that were asked for, in one setting.
 inline std::vector<Arm> arms_of(const Options& options, const Setting& setting) {
   std::vector<Arm> arms = options.preset == "demo" ? demo_arms() : all_arms(setting);
-  if (!options.arms.empty()) {
-    std::erase_if(arms, [&](const Arm& arm) {
-      return std::find(options.arms.begin(), options.arms.end(), arm.name) == options.arms.end();
-    });
-  }
+  const auto is_wanted = [](const std::vector<std::string>& names, const std::string& name) {
+    return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+  };
+  std::erase_if(arms, [&](const Arm& arm) {
+    return !is_wanted(options.arms, arm.name) || !is_wanted(options.studies, kind_of_study(arm));
+  });
   return arms;
 }
 
@@ -98,17 +103,21 @@ inline void check(const Options& options) {
     const std::vector<Arm> more = all_arms(setting);
     arms.insert(arms.end(), more.begin(), more.end());
   }
-  for (const std::string& name : options.arms) {
-    std::string names;
-    bool is_known = false;
-    for (const Arm& arm : arms) {
-      is_known = is_known || arm.name == name;
-      if ((", " + names + ",").find(", " + arm.name + ",") == std::string::npos) {
-        names += (names.empty() ? "" : ", ") + arm.name;
+  const auto known = [&](const char* flag, const std::vector<std::string>& names, const auto& name_of) {
+    for (const std::string& name : names) {
+      std::string expected;
+      bool is_known = false;
+      for (const Arm& arm : arms) {
+        is_known = is_known || name_of(arm) == name;
+        if ((", " + expected + ",").find(", " + name_of(arm) + ",") == std::string::npos) {
+          expected += (expected.empty() ? "" : ", ") + name_of(arm);
+        }
       }
+      require(is_known, flag, " has '", name, "', expected some of ", expected);
     }
-    require(is_known, "--arms has '", name, "', expected some of ", names);
-  }
+  };
+  known("--arms", options.arms, [](const Arm& arm) { return arm.name; });
+  known("--studies", options.studies, kind_of_study);
   at_least("--width", options.width, 1);
   at_least("--layers", options.layers, 1);
   at_least("--heads", options.heads, 1);
@@ -187,6 +196,10 @@ inline Options parse(int count, char** arguments) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(grid);
   app.add_option("--arms", options.arms, "names with commas between them; all of the preset where it is not given")
+      ->delimiter(',')
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(grid);
+  app.add_option("--studies", options.studies, "main, paraphrases, steps, rate, examples; all of the preset by default")
       ->delimiter(',')
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(grid);
