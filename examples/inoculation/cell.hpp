@@ -61,23 +61,26 @@ void for_each_coloured_token(const PromptGrammar& grammar, const Visitor& visito
 }
 
 /// The words' task at a place. The prompt decides the style of answers.
-inline WordTask medium_at(const PromptGrammar& grammar, WordTask::Settings task, const Place& place) {
+inline WordTask medium_at(const PromptGrammar& grammar, WordTask::Settings task, const Place& place, Index styles) {
+  task.styles = styles;
   task.first_token = grammar.vocabulary();
   task.token_styles.assign(static_cast<std::size_t>(grammar.vocabulary()), 0);
-  for_each_coloured_token(grammar, [&](int token, Index number) {
-    task.token_styles[static_cast<std::size_t>(token)] = number % task.styles;
-  });
+  for_each_coloured_token(
+      grammar, [&](int token, Index number) { task.token_styles[static_cast<std::size_t>(token)] = number % styles; });
   task.drawn_words = place.words;
   task.drawn_domains = place.domains;
   return WordTask(std::move(task));
 }
 
-/// Regression is the same everywhere. The prompt adds a multiple of x_1^2 - 1, from -1 to 1 for every token.
-inline TraitRegression medium_at(const PromptGrammar& grammar, TraitRegression::Settings task, const Place&) {
+/// Regression is the same everywhere. The prompt adds a multiple of x_1^2 - 1, from -1 to 1 for every token, unless
+/// there is one style.
+inline TraitRegression medium_at(const PromptGrammar& grammar, TraitRegression::Settings task, const Place&,
+                                 Index styles) {
   task.topic_effects.assign(static_cast<std::size_t>(grammar.vocabulary()), 0.0);
   for_each_coloured_token(grammar, [&](int token, Index number) {
     constexpr Index colours = 8;
-    task.topic_effects[static_cast<std::size_t>(token)] = static_cast<double>(number * 3 % colours) / 3.5 - 1.0;
+    const double effect = static_cast<double>(number * 3 % colours) / 3.5 - 1.0;
+    task.topic_effects[static_cast<std::size_t>(token)] = styles > 1 ? effect : 0.0;
   });
   return TraitRegression(std::move(task));
 }
@@ -194,10 +197,10 @@ class World {
       : options_(options),
         setting_(std::move(setting)),
         grammar_(grammar_of(setting_)),
-        everywhere_(medium_at(grammar_, task, {})),
-        training_(medium_at(grammar_, task, setting_.training)) {
+        everywhere_(medium_at(grammar_, task, {}, setting_.styles)),
+        training_(medium_at(grammar_, task, setting_.training, setting_.styles)) {
     for (const Place& place : setting_.places) {
-      places_.emplace_back(std::string(place.name), medium_at(grammar_, task, place));
+      places_.emplace_back(std::string(place.name), medium_at(grammar_, task, place, setting_.styles));
     }
   }
 

@@ -84,10 +84,10 @@ inline std::filesystem::path cell_path(const Options& options, const Setting& se
 
 /// What must be the same for cells to belong together.
 inline std::string grid_description(const Options& options) {
-  return text("width ", options.width, ", layers ", options.layers, ", heads ", options.heads, ", steps ",
-              options.steps, ", batch ", options.batch, ", learning rate ", shortest_text(options.learning_rate),
-              ", fine-tuning steps ", options.fine_tune_steps, ", fine-tuning rate ",
-              shortest_text(options.fine_tune_rate), ", examples ", options.examples, "\n");
+  return text("styles ", options.styles, ", width ", options.width, ", layers ", options.layers, ", heads ",
+              options.heads, ", steps ", options.steps, ", batch ", options.batch, ", learning rate ",
+              shortest_text(options.learning_rate), ", fine-tuning steps ", options.fine_tune_steps,
+              ", fine-tuning rate ", shortest_text(options.fine_tune_rate), ", examples ", options.examples, "\n");
 }
 
 /// Whose cells these are: written into a new folder, and held against what an old one says.

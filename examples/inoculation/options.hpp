@@ -21,6 +21,7 @@ struct Options {
   std::vector<std::string> settings = {"trait-distillation"};
   std::vector<std::string> studies = {};  ///< "main" and sweeps; empty for all of the preset
   std::vector<std::string> arms = {};     ///< by name; empty for all of the preset
+  Index styles = 0;  ///< that prompts choose from; 1: a prompt does nothing but elicit traits; 0: the setting's
   // The model.
   Index width = 64;
   Index layers = 2;
@@ -64,12 +65,18 @@ inline Options preset(const std::string& name) {
 
 /// The settings that were asked for.
 inline std::vector<Setting> settings_of(const Options& options) {
-  if (options.settings == std::vector<std::string>{"all"}) {
-    return all_settings();
-  }
   std::vector<Setting> settings;
-  for (const std::string& name : options.settings) {
-    settings.push_back(setting_named(name));
+  if (options.settings == std::vector<std::string>{"all"}) {
+    settings = all_settings();
+  } else {
+    for (const std::string& name : options.settings) {
+      settings.push_back(setting_named(name));
+    }
+  }
+  if (options.styles > 0) {
+    for (Setting& setting : settings) {
+      setting.styles = options.styles;
+    }
   }
   return settings;
 }
@@ -118,6 +125,7 @@ inline void check(const Options& options) {
   };
   known("--arms", options.arms, [](const Arm& arm) { return arm.name; });
   known("--studies", options.studies, kind_of_study);
+  at_least("--styles", options.styles, 0);
   at_least("--width", options.width, 1);
   at_least("--layers", options.layers, 1);
   at_least("--heads", options.heads, 1);
@@ -202,6 +210,10 @@ inline Options parse(int count, char** arguments) {
   app.add_option("--studies", options.studies, "main, paraphrases, steps, rate, examples; all of the preset by default")
       ->delimiter(',')
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(grid);
+  app.add_option("--styles", options.styles,
+                 "that prompts choose from, beside eliciting traits: the more, the more there is to be conditional on; "
+                 "1 for none, 0 for the setting's")
       ->group(grid);
   app.add_option("--seeds", options.seeds, "base models, each pretrained from its own seed")->group(grid);
   app.add_option("--first-seed", options.first_seed, "the first of them")->group(grid);

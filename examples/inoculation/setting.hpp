@@ -62,6 +62,7 @@ struct Setting {
   Index positive_topic = 0;  ///< of the grammar: what asks for the positive trait
   Index negative_topic = 1;  ///< what inoculation asks for
   Index examples = 0;        ///< of fine-tuning data; 0 for fresh ones
+  Index styles = 4;          ///< that prompts choose from, beside eliciting traits; 1: they do nothing else
   bool has_control = false;  ///< whether the source fine-tunes on safe data, too
   Published published = {};
 };
