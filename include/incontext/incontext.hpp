@@ -124,5 +124,6 @@
 #include "incontext/policy/training_curve.hpp"
 
 #include "incontext/probe/evaluate_traits.hpp"
+#include "incontext/probe/patching.hpp"
 #include "incontext/probe/posterior_odds.hpp"
 #include "incontext/probe/trait_expression.hpp"

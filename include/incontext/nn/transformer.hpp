@@ -11,6 +11,7 @@
 #include "incontext/nn/architecture.hpp"
 #include "incontext/nn/block.hpp"
 #include "incontext/nn/embedding.hpp"
+#include "incontext/nn/probe.hpp"
 #include "incontext/nn/read_out.hpp"
 #include "incontext/task/example_batch.hpp"
 
@@ -18,6 +19,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -109,16 +111,26 @@ class Transformer {
   MatrixView<Scalar> forward(const ModelInput<Scalar>& input, Cache& cache, Workspace<Scalar>& workspace) const {
     return forward(weights(), input, cache, workspace);
   }
-  /// The same with weights that are packed already: `Weights(model.parameters().data(), packed)`.
+  /// The same with weights that are packed already, `Weights(model.parameters().data(), packed)`, and with a probe that
+  /// sees, and may change, the residual stream between the layers.
+  template <class Observer = NoProbe>
   MatrixView<Scalar> forward(Weights<Scalar> weights, const ModelInput<Scalar>& input, Cache& cache,
-                             Workspace<Scalar>& workspace) const {
+                             Workspace<Scalar>& workspace, Observer&& probe = {}) const {
+    static_assert(std::is_same_v<std::remove_cvref_t<Observer>, NoProbe> || Probe<Observer, Scalar>,
+                  "a probe is called as probe(Index layer, SequenceShape, MatrixView<Scalar> stream), with the scalar "
+                  "of the model; this one cannot be, and would never see anything");
     cache.blocks.resize(blocks_.size());
-    MatrixView<const Scalar> stream = embedding_.forward(weights, input, workspace);
+    MatrixView<Scalar> stream = embedding_.forward(weights, input, workspace);
+    show(probe, 0, input.shape, stream);
     for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
-      stream = blocks_[layer].forward(weights, input.shape, stream, cache.blocks[layer], workspace);
+      const MatrixView<const Scalar> before = stream;
+      stream = blocks_[layer].forward(weights, input.shape, before, cache.blocks[layer], workspace);
+      show(probe, static_cast<Index>(layer) + 1, input.shape, stream);
     }
-    stream = final_norm_.forward(weights, input.shape, stream, cache.final_norm, workspace);
-    return read_out_.forward(weights, input.shape, stream, cache.read_out, workspace);
+    const MatrixView<const Scalar> last = stream;
+    const MatrixView<const Scalar> normed =
+        final_norm_.forward(weights, input.shape, last, cache.final_norm, workspace);
+    return read_out_.forward(weights, input.shape, normed, cache.read_out, workspace);
   }
 
   /// Adds the gradient of every parameter to `gradients`, given that of the outputs, [rows, outputs].
@@ -252,6 +264,13 @@ class Transformer {
 
  private:
   static constexpr Index prompts_per_shard = 32;
+
+  template <class Observer>
+  static void show(Observer& probe, Index layer, SequenceShape shape, MatrixView<Scalar> stream) {
+    if constexpr (!std::is_same_v<std::remove_cv_t<Observer>, NoProbe>) {
+      probe(layer, shape, stream);
+    }
+  }
 
   [[nodiscard]] Weights<Scalar> weights() const { return {parameters_.data(), settings_.precision}; }
   [[nodiscard]] Index inputs() const { return settings_.dimension > 0 ? Encoding::inputs(settings_.dimension) : 0; }
