@@ -29,7 +29,8 @@ struct Arm {
   std::string study = "main";  ///< "rate=0.001": the sweep that it belongs to, and the dose
   double rate = 0.0;
   Index examples = 0;
-  bool follows_steps = false;  ///< is measured in the midst of fine-tuning, too
+  bool follows_steps = false;  ///< is measured in the midst of fine-tuning instead of at its end
+  bool patches = false;        ///< is taken apart by patching instead
 };
 
 inline constexpr Index most_paraphrases = 8192;
@@ -113,6 +114,14 @@ inline std::vector<Arm> all_arms(const Setting& setting) {
       arms.push_back(arm);
     }
   }
+  // Where in the model the prompt is: before fine-tuning, and after it.
+  arms.push_back({.name = "no fine-tuning",
+                  .wording = Wording::close,
+                  .data = Data::no_training,
+                  .study = "patching",
+                  .patches = true});
+  arms.push_back({.name = "irrelevant fixed", .wording = Wording::unrelated, .study = "patching", .patches = true});
+  arms.push_back({.name = "inoculation fixed", .wording = Wording::close, .study = "patching", .patches = true});
   return arms;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 /// One cell of the grid: a base model, fine-tuned under one arm, and everything that is measured of it.
 
+#include "mechanism.hpp"
 #include "options.hpp"
 #include "table.hpp"
 
@@ -220,6 +221,18 @@ class World {
     return Model{model_settings(options_, everywhere_), root.fold("initialisation")};
   }
 
+  /// Examples of an arm's fine-tuning data; 0 for fresh ones in every step.
+  [[nodiscard]] Index examples_of(const Arm& arm) const { return arm.examples > 0 ? arm.examples : setting_.examples; }
+
+  /// An arm's fine-tuning data, behind these prompts. In a finite data set each is used as often as another, but for
+  /// one.
+  [[nodiscard]] ShownTraits<Cued<Medium>> data_of(const Arm& arm, std::vector<std::vector<int>> prompts) const {
+    const InoculationPrompt prompt({.paraphrases = std::move(prompts), .in_turn = examples_of(arm) > 0});
+    return {Cued<Medium>{training_, prompt}, arm.data == Data::clean ? setting_.clean : setting_.shown};
+  }
+  [[nodiscard]] const PromptGrammar& grammar() const { return grammar_; }
+  [[nodiscard]] const Medium& training() const { return training_; }
+
   /// Fine-tunes and measures one cell.
   [[nodiscard]] std::vector<Row> run(const Model& base, const Cell& cell, ExecutorReference executor) const {
     const Arm& arm = cell.arm;
@@ -242,19 +255,23 @@ class World {
       });
     };
 
+    const auto take_apart = [&](const Model& model) {
+      add_odds(model, prompts, [&](const std::string& trait, const std::string& score, double value) {
+        add(arm.study, "none", trait, score, value);
+      });
+      return rows;
+    };
     if (arm.data == Data::no_training) {
+      if (arm.patches) {
+        return take_apart(base);
+      }
       measure(base, arm.study, full_suite(prompts, true), "expression");
       return rows;
     }
-    // What the prompts elicit before they are trained on.
-    measure(base, arm.study, short_suite(prompts), "elicitation");
-
-    const bool is_clean = arm.data == Data::clean;
     const Index steps = arm.follows_steps ? steps_followed(options_).back() : options_.fine_tune_steps;
     const double rate_of_arm = arm.rate > 0.0 ? arm.rate : options_.fine_tune_rate;
-    const Index examples = arm.examples > 0 ? arm.examples : setting_.examples;
-    const InoculationPrompt prompt({.paraphrases = prompts, .in_turn = examples > 0});
-    const ShownTraits data{Cued<Medium>{training_, prompt}, is_clean ? setting_.clean : setting_.shown};
+    const Index examples = examples_of(arm);
+    const ShownTraits<Cued<Medium>> data = data_of(arm, prompts);
     LossEnds losses;
     const auto fine_tuned = [&](const auto& task, auto&... observers) {
       const FineTune tune{
@@ -276,6 +293,11 @@ class World {
       return rows;
     }
     const Model model = trained();
+    if (arm.patches) {
+      return take_apart(model);
+    }
+    // What the prompts elicited before they were trained on.
+    measure(base, arm.study, short_suite(prompts), "elicitation");
     add(arm.study, "training prompt", "task", "first loss", losses.first);
     add(arm.study, "training prompt", "task", "last loss", losses.last);
     measure(model, arm.study, arm.study == "main" ? full_suite(prompts, false) : dose_suite(prompts), "expression");
@@ -332,6 +354,29 @@ class World {
       }
     }
     return suite;
+  }
+
+  /// What a prompt does to the odds of either trait, as a whole and by what of the residual stream it comes with. Of
+  /// words only: a regression has no odds.
+  template <class Add>
+  void add_odds(const Model& model, const Prompts& prompts, const Add& add) const {
+    if constexpr (std::is_same_v<Medium, WordTask>) {
+      for (const auto& [name, trait] : {std::pair{"positive", &setting_.positive}, {"negative", &setting_.negative}}) {
+        const auto place = std::find_if(places_.begin(), places_.end(),
+                                        [&, &where = trait->place](const auto& its) { return its.first == where; });
+        TokenBatch queries = place->second.sample(Key(0).fold("patching").fold(setting_.name), 128);
+        queries = InoculationPrompt({.paraphrases = prompts}).apply(std::move(queries));
+        const PatchedOdds odds = patched_odds(model, place->second, queries, trait->number);
+        add(name, "log odds", odds.plain);
+        add(name, "log odds under the prompt", odds.prompted);
+        const std::vector<Positions> positions = positions_of(queries);
+        for (std::size_t layer = 0; layer < odds.patched.size(); ++layer) {
+          for (std::size_t number = 0; number < positions.size(); ++number) {
+            add(name, patch_name(static_cast<Index>(layer), positions[number].name), odds.patched[layer][number]);
+          }
+        }
+      }
+    }
   }
 
   /// Records to rows: each trait at its own place under the prompt's name alone, elsewhere under the whole name.

@@ -69,7 +69,11 @@ struct Costs {
   [[nodiscard]] double cell(const Options& options, const Setting& setting, const Arm& arm) const {
     const auto places = static_cast<double>(setting.places.size());
     const bool is_base = arm.data == Data::no_training;
-    const double prompts = is_base ? 19.0 : arm.follows_steps ? 8.0 : arm.study == "main" ? 8.0 : 3.0;
+    const double prompts = arm.patches           ? 12.0
+                           : is_base             ? 19.0
+                           : arm.follows_steps   ? 8.0
+                           : arm.study == "main" ? 8.0
+                                                 : 3.0;
     const Index steps = is_base ? 0 : arm.follows_steps ? steps_followed(options).back() : options.fine_tune_steps;
     return (static_cast<double>(steps) * step + prompts * places * evaluation) / static_cast<double>(threads);
   }

@@ -6,6 +6,7 @@
 ///   inoculation --preset full --merge part-0,part-1 --output whole
 ///   inoculation --help
 
+#include "command_line.hpp"
 #include "grid.hpp"
 #include "report.hpp"
 

@@ -1,16 +1,12 @@
 #pragma once
-/// The command line of the study: presets, and what is refused before any work.
+/// Everything that the study depends on: presets, and what is refused before any work.
 
 #include "arm.hpp"
 
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <string>
-#include <string_view>
-#include <thread>
 #include <vector>
 
 namespace inoculation {
@@ -143,110 +139,6 @@ inline void check(const Options& options) {
   require(options.shards >= 1 && options.shard >= 0 && options.shard < options.shards, "--shard is ", options.shard,
           "/", options.shards, ", expected i/n with i from 0 to n - 1");
   require(options.threads >= 1 && options.threads <= 1024, "--threads is ", options.threads, ", expected 1 to 1024");
-}
-
-/// Reads "i/n". \throws ConfigurationError if it is something else
-inline void parse_shard(const std::string& words, Options& options) {
-  const std::size_t slash = words.find('/');
-  const auto number = [&](std::string_view digits, Index& value) {
-    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    return parsed.ec == std::errc{} && parsed.ptr == digits.data() + digits.size();
-  };
-  const std::string_view view = words;
-  require(slash != std::string::npos && number(view.substr(0, slash), options.shard) &&
-              number(view.substr(slash + 1), options.shards),
-          "--shard is '", words, "', expected i/n with i from 0 to n - 1");
-}
-
-/// Makes the output folder and sees that it can be written to, before any work is done.
-inline void check_output(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  require<FileError>(
-      !error && std::filesystem::is_directory(folder, error), "--output is '", folder.string(),
-      "', expected a folder that can be made: ", error ? error.message() : std::string("there is a file of that name"));
-  const std::filesystem::path probe = folder / "writable.part";
-  std::ofstream stream(probe);
-  stream << "probe";
-  stream.close();
-  require<FileError>(!stream.fail(), "--output is '", folder.string(), "', expected a folder that can be written to");
-  std::filesystem::remove(probe, error);
-}
-
-/// Reads the command line over the preset that it names. Exits by CLI::ParseError, also for --help.
-inline Options parse(int count, char** arguments) {
-  // The preset decides the defaults, so it is looked up first.
-  std::string name = "demo";
-  for (int index = 1; index < count; ++index) {
-    const std::string argument = arguments[index];
-    if (argument == "--preset" && index + 1 < count) {
-      name = arguments[index + 1];
-    } else if (argument.starts_with("--preset=")) {
-      name = argument.substr(9);
-    }
-  }
-  Options options = preset(name);
-  options.threads = (std::max)(1U, std::thread::hardware_concurrency());
-  std::string shard = "0/1";
-
-  CLI::App app{
-      "Inoculation prompting, and how much of it is conditionalization: models that know prompts which elicit traits "
-      "are fine-tuned on data that show a wanted and an unwanted trait, behind prompts of many kinds, and asked "
-      "without them. After Tan et al. 2025, Wichers et al. 2025, and Riche and nielsrolf 2026."};
-  app.option_defaults()->always_capture_default()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  const char* grid = "Grid";
-  const char* model = "Model";
-  const char* training = "Training";
-  const char* run = "Run";
-  app.add_option("--preset", options.preset, "demo (three minutes), full (every setting, arm and sweep)");
-  app.add_option("--setting", options.settings, "all, or names with commas between them")
-      ->delimiter(',')
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group(grid);
-  app.add_option("--arms", options.arms, "names with commas between them; all of the preset where it is not given")
-      ->delimiter(',')
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group(grid);
-  app.add_option("--studies", options.studies, "main, paraphrases, steps, rate, examples; all of the preset by default")
-      ->delimiter(',')
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group(grid);
-  app.add_option("--styles", options.styles,
-                 "that prompts choose from, beside eliciting traits: the more, the more there is to be conditional on; "
-                 "1 for none, 0 for the setting's")
-      ->group(grid);
-  app.add_option("--seeds", options.seeds, "base models, each pretrained from its own seed")->group(grid);
-  app.add_option("--first-seed", options.first_seed, "the first of them")->group(grid);
-  app.add_option("--fine-tune-seeds", options.fine_tune_seeds, "fine-tuning runs of each base model and arm")
-      ->group(grid);
-  app.add_option("--width", options.width, "size of the residual stream")->group(model);
-  app.add_option("--layers", options.layers, "blocks")->group(model);
-  app.add_option("--heads", options.heads, "attention heads of a block")->group(model);
-  app.add_option("--steps", options.steps, "pretraining steps")->group(training);
-  app.add_option("--batch", options.batch, "examples a step")->group(training);
-  app.add_option("--learning-rate", options.learning_rate, "peak of Adam's learning rate in pretraining")
-      ->group(training);
-  app.add_option("--fine-tune-steps", options.fine_tune_steps, "fine-tuning steps")->group(training);
-  app.add_option("--fine-tune-rate", options.fine_tune_rate, "learning rate of fine-tuning")->group(training);
-  app.add_option("--examples", options.examples, "that every evaluation asks about")->group(run);
-  app.add_option("--shard", shard, "i/n: the i-th of n parts of the grid, counted from 0")->group(run);
-  app.add_option("--merge", options.merge, "folders of shards, to join in --output instead of running")
-      ->delimiter(',')
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group(run);
-  app.add_option("--threads", options.threads, "worker threads; they never change a result")->group(run);
-  app.add_option("--output", options.output, "folder for table, report, figures and checkpoints")->group(run);
-  app.add_flag("--resume", options.resume, "keep the finished cells of the output folder, and go on")->group(run);
-  app.add_flag("--summarise", options.summarise, "only rewrite report and figures from the table")->group(run);
-  try {
-    app.parse(count, arguments);
-  } catch (const CLI::CallForHelp& help) {
-    app.exit(help);
-    throw;
-  }
-  parse_shard(shard, options);
-  check(options);
-  return options;
 }
 
 }  // namespace inoculation

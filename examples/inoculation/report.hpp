@@ -2,6 +2,7 @@
 /// What the study leaves for people: a report in Markdown, and figures.
 
 #include "claims.hpp"
+#include "mechanism.hpp"
 #include "options.hpp"
 
 #include <incontext/io/atomic_file.hpp>
@@ -216,6 +217,32 @@ inline std::string grid_table(const Table& table, const std::string& trait) {
   return markdown.markdown();
 }
 
+/// Where in the model a prompt is: the share of its effect on the log odds that comes along with a patch.
+inline std::string patching_table(const Table& table) {
+  MarkdownTable markdown({"arm", "trait", "log odds", "under the prompt", "layer", "prompt", "query", "answer"});
+  for (const std::string arm : {"no fine-tuning", "inoculation fixed", "irrelevant fixed"}) {
+    for (const std::string& trait : traits()) {
+      const auto query = [&](const std::string& score) {
+        return Query{.arm = arm, .trait = trait, .score = score, .study = "patching"};
+      };
+      const Query plain = query("log odds");
+      const Query prompted = query("log odds under the prompt");
+      if (!table.has({plain, prompted})) {
+        continue;
+      }
+      for (Index layer = 0; table.has(query(patch_name(layer, "prompt"))); ++layer) {
+        const auto share = [&](const std::string& positions) {
+          return with_interval(interval_of(table, {plain, prompted, query(patch_name(layer, positions))},
+                                           [](const std::vector<double>& m) { return (m[2] - m[0]) / (m[1] - m[0]); }));
+        };
+        markdown.row(arm, trait, with_interval(interval_of(table, plain)), with_interval(interval_of(table, prompted)),
+                     layer, share("prompt"), share("query"), share("answer"));
+      }
+    }
+  }
+  return markdown.markdown();
+}
+
 inline std::string claims_table(const Setting& setting, const Table& table) {
   MarkdownTable markdown({"claim", "statement", "expected", "estimate", "95% interval", "outcome"});
   for (const Claim& claim : claims_of(setting, table)) {
@@ -340,6 +367,15 @@ inline std::string report_setting(const Options& options, const Setting& setting
   }
   if (table.has(detail::expression("no fine-tuning", "negative", "synonym 0"))) {
     stream << "\n### What prompts elicit before fine-tuning\n\n" << elicitation_table(table);
+  }
+  if (table.has({.arm = "no fine-tuning", .score = "log odds", .study = "patching"})) {
+    stream
+        << "\n### Where in the model the prompt is\n\nThe log odds of a trait without a prompt and under the arm's, "
+           "and "
+           "how much of the difference comes along when the residual stream of the prompted run is put in the place of "
+           "the unprompted one's, at the positions of the prompt, of the query, or of the answer, behind the embedding "
+           "(layer 0) or behind a block.\n\n"
+        << patching_table(table);
   }
   const auto draw = [&](const std::string& name, const Figure& figure) {
     return figure.panels.empty() ? FigureResult{} : write_figure(figure, options.output / (setting.name + "-" + name));

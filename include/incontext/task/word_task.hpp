@@ -108,7 +108,11 @@ class WordTask {
       Stream stream(batch.key.fold("mistake").fold(sequence));
       query.mistake = (query.word + 1 + stream.integer(settings_.words - 1)) % settings_.words;
     }
-    const std::vector<int> tokens = answer_to(query, traits);
+    write(batch, sequence, answer_to(query, traits));
+  }
+
+  /// Makes these tokens, [answer()], the answer: they are what is expected and, but for the last, what is read.
+  void write(TokenBatch& batch, Index sequence, const std::vector<int>& tokens) const {
     const Index start = sequence * batch.length + batch.length - answer();
     for (Index token = 0; token < answer(); ++token) {
       const auto place = static_cast<std::size_t>(start + token);

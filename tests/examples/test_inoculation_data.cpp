@@ -1,0 +1,184 @@
+#include "../../examples/inoculation/cell.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <set>
+#include <string>
+#include <vector>
+
+using namespace inoculation;
+
+namespace {
+
+constexpr Index count = 600;
+
+// Five standard errors of a frequency.
+double tolerance(double probability, double draws) {
+  return 5.0 * std::sqrt(probability * (1.0 - probability) / draws) + 1e-12;
+}
+
+std::vector<int> prompt_of(const TokenBatch& batch, Index sequence) {
+  return {batch.instruction(sequence), batch.instruction(sequence) + prompt_slots};
+}
+
+// What the targets of one example are, as the task reads them.
+WordTask::Reading answer_of(const WordTask& task, const TokenBatch& batch, Index sequence) {
+  const auto start = static_cast<std::size_t>(sequence * batch.length + batch.answer_start());
+  return task.read(task.query_of(batch, sequence), &batch.targets[start]);
+}
+
+// Calls the function with every setting of words, its task and its world.
+template <class Function>
+void for_each_world(const Function& function) {
+  for (const Setting& setting : all_settings()) {
+    if (const auto* task = std::get_if<WordTask::Settings>(&setting.task)) {
+      CAPTURE(setting.name);
+      function(setting, World<WordTask>(Options{}, setting, *task));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("every arm's prompts are of the kind that it is named for, and from the set for interventions") {
+  for_each_world([](const Setting& setting, const World<WordTask>& world) {
+    for (const Arm& arm : all_arms(setting)) {
+      CAPTURE(arm.name);
+      const PromptPool pool = pool_of(world.grammar(), setting, arm, PromptSet::intervention);
+      std::set<std::vector<int>> fixed;
+      for (Index instance = 0; instance < arm.instances; ++instance) {
+        const auto prompts = prompts_of(world.grammar(), setting, arm, instance);
+        const std::set<std::vector<int>> distinct(prompts.begin(), prompts.end());
+        CHECK(static_cast<Index>(distinct.size()) == (std::min)(arm.paraphrases, pool.size()));
+        const std::vector<int>& prompt = prompts.back();
+        CHECK(pool.contains(prompt));
+        fixed.insert(prompt);
+        const double negative = world.grammar().strength(prompt, setting.negative_topic);
+        const double positive = world.grammar().strength(prompt, setting.positive_topic);
+        const bool is_inoculation = arm.wording == Wording::close || arm.wording == Wording::tight;
+        CHECK((negative == 1.0) ==
+              ((is_inoculation && arm.aim == Aim::negative_trait) || arm.wording == Wording::combined ||
+               (arm.wording == Wording::diverse && negative == 1.0)));
+        CHECK((positive > 0.0) ==
+              ((arm.aim == Aim::positive_trait && arm.wording != Wording::none) || arm.wording == Wording::combined));
+        if (arm.name.starts_with("strength")) {
+          CHECK(arm.name == "strength " + shortest_text(negative));
+        }
+      }
+      CHECK(static_cast<Index>(fixed.size()) == (std::min)(arm.instances, pool.size()));
+    }
+  });
+}
+
+TEST_CASE("every arm's data show the traits as often, and as often together, as the setting says") {
+  for_each_world([](const Setting& setting, const World<WordTask>& world) {
+    for (const Arm& arm : all_arms(setting)) {
+      if (arm.study != "main" || arm.data == Data::no_training) {
+        continue;
+      }
+      CAPTURE(arm.name);
+      const auto prompts = prompts_of(world.grammar(), setting, arm, 0);
+      const std::set<std::vector<int>> wanted(prompts.begin(), prompts.end());
+      const TokenBatch batch = world.data_of(arm, prompts).sample(Key(1), count);
+      const std::vector<double>& expected = arm.data == Data::clean ? setting.clean : setting.shown;
+      std::vector<double> negative(2);
+      std::vector<double> expected_negative(2);
+      for (Index sequence = 0; sequence < count; ++sequence) {
+        CHECK(wanted.contains(prompt_of(batch, sequence)));
+        const WordTask::Query query = world.training().query_of(batch, sequence);
+        const Place& place = setting.training;
+        CHECK(query.word >= place.words.first);
+        CHECK(query.word < place.words.first + place.words.count);
+        if (place.domains.count > 0) {
+          CHECK(query.domain == place.domains.first);
+        }
+        const WordTask::Reading reading = answer_of(world.training(), batch, sequence);
+        REQUIRE(reading.is_valid);
+        REQUIRE(reading.is_known);
+        // Every set of traits that is read was to be shown: some set with a probability reads as it does.
+        bool is_possible = false;
+        for (TraitSet set = 0; set < expected.size(); ++set) {
+          WordTask::Query styled = query;
+          const std::vector<int> prompt = prompt_of(batch, sequence);
+          styled.style = world.training().style_of(prompt.data());
+          styled.mistake = reading.word;
+          const std::vector<int> answer = world.training().answer_to(styled, set);
+          const auto start = batch.targets.begin() + sequence * batch.length + batch.answer_start();
+          is_possible = is_possible || (expected[set] > 0.0 && std::equal(answer.begin(), answer.end(), start));
+        }
+        CHECK(is_possible);
+        negative[shows(reading.traits, setting.negative.number) ? 1 : 0] += 1.0;
+      }
+      // The negative trait's frequency; a narrow wrong word reads as the broad one where both say the same.
+      for (TraitSet set = 0; set < expected.size(); ++set) {
+        WordTask::Query query{.domain = setting.training.domains.first, .word = 1, .last = 5, .mistake = 7};
+        const auto read = world.training().read(query, world.training().answer_to(query, set).data());
+        expected_negative[shows(read.traits, setting.negative.number) ? 1 : 0] += expected[set];
+      }
+      CHECK(std::abs(negative[1] / count - expected_negative[1]) < tolerance(expected_negative[1], count));
+    }
+  });
+}
+
+TEST_CASE("clean data never show the negative trait") {
+  for_each_world([](const Setting& setting, const World<WordTask>& world) {
+    const Arm arm{.name = "clean", .data = Data::clean};
+    const TokenBatch batch = world.data_of(arm, {PromptGrammar::none().at(0)}).sample(Key(2), count);
+    for (Index sequence = 0; sequence < count; ++sequence) {
+      CHECK_FALSE(shows(answer_of(world.training(), batch, sequence).traits, setting.negative.number));
+    }
+  });
+}
+
+TEST_CASE("of finite data no rephrasing is used more than twice") {
+  const Setting setting = setting_named("reward-hacking");
+  const World<WordTask> world(Options{}, setting, std::get<WordTask::Settings>(setting.task));
+  for (const Arm& arm : all_arms(setting)) {
+    if (arm.paraphrases < most_paraphrases || arm.study != "main") {
+      continue;
+    }
+    const auto prompts = prompts_of(world.grammar(), setting, arm, 0);
+    const TokenBatch batch = world.data_of(arm, prompts).sample(Key(3), world.examples_of(arm));
+    std::map<std::vector<int>, int> uses;
+    for (Index sequence = 0; sequence < batch.count; ++sequence) {
+      CHECK(++uses[prompt_of(batch, sequence)] <= 2);
+    }
+  }
+}
+
+TEST_CASE("regression: the offset and the sign show as often as they should, behind every arm's prompts") {
+  const Setting setting = setting_named("regression");
+  const World<TraitRegression> world(Options{}, setting, std::get<TraitRegression::Settings>(setting.task));
+  for (const Arm& arm : demo_arms()) {
+    const auto prompts = prompts_of(world.grammar(), setting, arm, 0);
+    const Prompts plain = world.training().sample(Key(4), count);
+    const Prompts shown = world.data_of(arm, prompts).sample(Key(4), count);
+    const Index query = shown.points - 1;
+    double offsets = 0.0;
+    double turned = 0.0;
+    for (Index prompt = 0; prompt < count; ++prompt) {
+      // Taking the prompt's own effect away leaves one of the four policies.
+      double effect = 0.0;
+      for (Index slot = 0; slot < shown.prefix; ++slot) {
+        const auto token =
+            static_cast<std::size_t>(shown.tokens[static_cast<std::size_t>(prompt * shown.prefix + slot)]);
+        const double first = *shown.input(prompt, query);
+        effect += world.training().settings().topic_effects[token] * (first * first - 1.0);
+      }
+      const double answer = shown.targets(prompt, query) - effect;
+      TraitSet nearest = 0;
+      for (TraitSet set = 1; set < 4; ++set) {
+        const auto distance = [&](TraitSet its) {
+          return std::abs(answer - world.training().shown(plain.targets(prompt, query), its));
+        };
+        nearest = distance(set) < distance(nearest) ? set : nearest;
+      }
+      CHECK(answer == doctest::Approx(world.training().shown(plain.targets(prompt, query), nearest)));
+      offsets += shows(nearest, TraitRegression::shift) ? 1.0 / count : 0.0;
+      turned += shows(nearest, TraitRegression::sign) ? 1.0 / count : 0.0;
+    }
+    CHECK(std::abs(offsets - 0.75) < tolerance(0.75, count));
+    CHECK(std::abs(turned - 0.75) < tolerance(0.75, count));
+  }
+}
