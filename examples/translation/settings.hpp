@@ -40,8 +40,8 @@ struct Settings {
   double learning_rate = 1e-3;
   Index warmup = 300;
   // Fine-tuning.
-  Index fine_tune_steps = 200;
-  double fine_tune_rate = 1e-4;
+  Index fine_tune_steps = 100;
+  double fine_tune_rate = 5e-5;
   // Evaluation.
   Index prompts = 2048;
   // The run.
@@ -112,8 +112,10 @@ inline void check(const Settings& settings) {
             " of the ", settings.words, " words");
     before = similarity;
   }
-  require(settings.similarities.size() >= 2 && settings.similarities.front() == 0.0, "--similarity has ",
-          settings.similarities.size(), " values, expected 0 and at least one more");
+  require(settings.similarities.size() >= 2, "--similarity has ", settings.similarities.size(),
+          " value, expected 0 and at least one more");
+  require(settings.similarities.front() == 0.0, "--similarity is ", settings.similarities.front(),
+          " in front, expected 0, a language that has no word in common with language 1");
   require(settings.dictionary_weight > 0.0 && settings.dictionary_weight < 1.0, "--dictionary-weight is ",
           settings.dictionary_weight, ", expected a weight above 0 and below 1");
   require(settings.conflict > 0.0 && settings.conflict <= 1.0, "--conflict is ", settings.conflict,

@@ -22,7 +22,9 @@ using namespace incontext;
 /// What a number is asked for by.
 struct Query {
   std::uint64_t seed = 0;
-  std::string stage{};        ///< "pretrained", "fine-tuned", or "fine-tuned in all" languages
+  /// "pretrained"; "fine-tuned", which is in language 1; or, as controls, "fine-tuned in all" languages and
+  /// "fine-tuned in the most distant"
+  std::string stage{};
   std::string skill{};        ///< whose answer is right: that of the "exemplars", or of the "dictionary"
   double language = 1.0;      ///< of the prompt: the share of its words that language 1 has; 1 is language 1
   std::string translation{};  ///< by which the model was asked: "none", or a name that `translation_to` and others give
@@ -42,6 +44,7 @@ inline std::string translation_to(double language) { return "to language " + sho
 inline std::string partial_translation(double share) { return "partial " + shortest_text(share); }
 inline const char* const no_translation = "none";
 inline const char* const permutation_of_words = "permuted words";
+inline const char* const dictionary_of_words = "words by dictionary";
 inline const char* const unknown_language = "to an unknown language";
 
 /// \throws FileError if the file cannot be written
