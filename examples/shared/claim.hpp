@@ -63,6 +63,9 @@ inline std::string expected_text(const Claim& claim) {
 
 /// The verdict on a claim. An interval that reaches across zero decides nothing.
 inline std::string verdict(const Claim& claim, const Interval& interval) {
+  if (std::isnan(interval.estimate)) {
+    return "not measured";
+  }
   if (claim.expected == Expected::open) {
     return "measured";
   }
