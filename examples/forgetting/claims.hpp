@@ -1,6 +1,7 @@
 #pragma once
 /// The claims of the study: each with the sign that was expected before the run, and how it is read off the table.
 
+#include "../shared/claim.hpp"
 #include "study.hpp"
 
 #include <functional>
@@ -14,6 +15,8 @@
 #include <vector>
 
 namespace forgetting {
+
+using namespace studies;
 
 /// The table, for looking numbers up.
 class Table {
@@ -69,24 +72,6 @@ class Table {
   using Row = std::tuple<std::string, std::uint64_t, std::string, std::string, std::string, std::string>;
   std::map<Row, std::vector<double>> values_;
   std::map<std::string, std::set<std::uint64_t>> studies_;
-};
-
-/// What was expected of an estimate before the run.
-enum class Expected {
-  positive,  ///< above zero
-  negative,  ///< below zero
-  small,     ///< within the claim's bound
-  open,      ///< the sources disagree: measured, not claimed
-};
-
-/// One claim: its estimate for a seed, from the table.
-struct Claim {
-  std::string number;
-  std::string statement;
-  Expected expected = Expected::positive;
-  std::string study;
-  std::function<double(std::uint64_t)> estimate;
-  double bound = 0.0;  ///< for `small`: the largest size that holds
 };
 
 /// The claims 1 to 7 of the study, for the settings that it ran with. Errors are squared, against the noiseless
@@ -259,26 +244,6 @@ inline std::vector<Claim> claims_of(const Settings& settings, const Table& table
     }
   }
   return claims;
-}
-
-/// The verdict on a claim. An interval that reaches across zero decides nothing.
-inline std::string verdict(const Claim& claim, const Interval& interval) {
-  if (claim.expected == Expected::open) {
-    return "measured";
-  }
-  if (claim.expected == Expected::small) {
-    const double worst = interval.has_interval() ? (std::max)(std::abs(interval.low), std::abs(interval.high))
-                                                 : std::abs(interval.estimate);
-    return worst <= claim.bound ? "held" : std::abs(interval.estimate) <= claim.bound ? "undecided" : "not held";
-  }
-  const double sign = claim.expected == Expected::positive ? 1.0 : -1.0;
-  if (!interval.has_interval()) {
-    return sign * interval.estimate > 0.0 ? "expected sign (one seed)" : "opposite sign (one seed)";
-  }
-  if (interval.contains(0.0)) {
-    return "undecided";
-  }
-  return sign * interval.estimate > 0.0 ? "held" : "opposite";
 }
 
 }  // namespace forgetting

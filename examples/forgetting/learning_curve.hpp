@@ -1,8 +1,8 @@
 #pragma once
 /// How far a long pretraining has come: the model beside the closed forms, every so many steps of it.
 
+#include "../shared/table_file.hpp"
 #include "settings.hpp"
-#include "table_file.hpp"
 
 #include <incontext/incontext.hpp>
 
@@ -122,7 +122,7 @@ class LearningCurve {
     if (until == 0 || !std::filesystem::exists(path)) {
       return rows;
     }
-    for (const CsvRow& row : read_table(path, 6)) {
+    for (const CsvRow& row : studies::read_table(path, 6)) {
       const auto whole = [&](std::size_t field) { return static_cast<Index>(std::stoll(row.fields[field])); };
       if (whole(0) <= until) {
         rows.push_back(

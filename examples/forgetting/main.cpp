@@ -14,21 +14,6 @@ namespace {
 
 using namespace forgetting;
 
-/// The command as it was typed, without what never changes a number: the program's path, threads, folders, resumption.
-std::string command_line(int count, char** arguments) {
-  std::string command = "forgetting";
-  for (int index = 1; index < count; ++index) {
-    const std::string argument = arguments[index];
-    const bool has_value = argument == "--threads" || argument == "--output" || argument == "--checkpoint-every";
-    if (has_value) {
-      ++index;
-    } else if (argument != "--resume" && argument != "--summarise") {
-      command += " " + argument;
-    }
-  }
-  return command;
-}
-
 /// The claims, short, on the terminal.
 void print_claims(const Settings& settings, const Table& table) {
   std::printf("\n%-5s %-10s %-10s %-18s %s\n", "claim", "study", "estimate", "95% Student", "outcome: statement");
@@ -83,7 +68,7 @@ int run(const Settings& settings, const std::string& command) {
 
 int main(int count, char** arguments) {
   try {
-    return run(parse(count, arguments), command_line(count, arguments));
+    return run(parse(count, arguments), command_line("forgetting", count, arguments));
   } catch (const CLI::CallForHelp&) {
     return 0;
   } catch (const CLI::ParseError& error) {

@@ -1,8 +1,8 @@
 #pragma once
 /// What the study leaves for people: tables as CSV, a summary in Markdown, figures.
 
+#include "../shared/table_file.hpp"
 #include "claims.hpp"
-#include "table_file.hpp"
 
 #include <cstdio>
 #include <sstream>
@@ -22,21 +22,11 @@ inline void write_likelihoods(const std::filesystem::path& path, const std::vect
 
 inline std::vector<LikelihoodPoint> read_likelihoods(const std::filesystem::path& path) {
   std::vector<LikelihoodPoint> points;
-  for (const CsvRow& row : read_table(path, 5)) {
+  for (const CsvRow& row : studies::read_table(path, 5)) {
     points.push_back({row.fields[0], std::stoull(row.fields[1]), std::stod(row.fields[2]), std::stod(row.fields[3]),
                       std::stod(row.fields[4])});
   }
   return points;
-}
-
-/// A mean over seeds with Student's interval; its exactness for few seeds is why the figures use it.
-inline Interval over_seeds(const std::vector<std::uint64_t>& seeds,
-                           const std::function<double(std::uint64_t)>& estimate) {
-  std::vector<double> values;
-  for (const std::uint64_t seed : seeds) {
-    values.push_back(estimate(seed));
-  }
-  return values.size() > 1 ? student_interval(values) : Interval{.estimate = values.front()};
 }
 
 /// A curve by exemplars: the mean over seeds, with a band where there are several.
@@ -175,25 +165,6 @@ inline Figure odds_figure(const Settings& settings, const Table& table, const st
         fitted("fine-tuned, labels x " + shortest_text(gamma), "fine-tuned | scale " + shortest_text(gamma)));
   }
   return figure;
-}
-
-/// "[0.12, 0.34]", or a dash for a single seed.
-inline std::string interval_text(const Interval& interval) {
-  return interval.has_interval() ? "[" + significant_text(interval.low) + ", " + significant_text(interval.high) + "]"
-                                 : "-";
-}
-
-inline std::string expected_text(const Claim& claim) {
-  switch (claim.expected) {
-    case Expected::positive:
-      return "> 0";
-    case Expected::negative:
-      return "< 0";
-    case Expected::small:
-      return "at most " + shortest_text(claim.bound);
-    default:
-      return "open";
-  }
 }
 
 /// The table of errors by exemplars of one study, with the Bayes-optimal columns.

@@ -1,6 +1,8 @@
 #pragma once
 /// The settings of the forgetting study: presets, command line, and what is refused before any work.
 
+#include "../shared/command.hpp"
+
 #include <incontext/core/error.hpp>
 #include <incontext/nn/transformer.hpp>
 
@@ -10,7 +12,6 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -166,35 +167,9 @@ inline void check(const Settings& settings) {
   at_least("--checkpoint-every", settings.checkpoint_every, 1);
 }
 
-/// Makes the output folder and sees that it can be written to, before any work is done.
-inline void check_output(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  incontext::require<incontext::FileError>(
-      !error && std::filesystem::is_directory(folder, error), "--output is '", folder.string(),
-      "', expected a folder that can be made: ", error ? error.message() : std::string("there is a file of that name"));
-  const std::filesystem::path probe = folder / "writable.part";
-  std::ofstream stream(probe);
-  stream << "probe";
-  stream.close();
-  incontext::require<incontext::FileError>(!stream.fail(), "--output is '", folder.string(),
-                                           "', expected a folder that can be written to");
-  std::filesystem::remove(probe, error);
-}
-
 /// Reads the command line over the preset that it names. Exits by CLI::ParseError, also for --help.
 inline Settings parse(int count, char** arguments) {
-  // The preset decides the defaults, so it is looked up first.
-  std::string name = "demo";
-  for (int index = 1; index < count; ++index) {
-    const std::string argument = arguments[index];
-    if (argument == "--preset" && index + 1 < count) {
-      name = arguments[index + 1];
-    } else if (argument.starts_with("--preset=")) {
-      name = argument.substr(9);
-    }
-  }
-  Settings settings = preset(name);
+  Settings settings = preset(studies::preset_named(count, arguments, "demo"));
   settings.threads = (std::max)(1U, std::thread::hardware_concurrency());
 
   CLI::App app{

@@ -40,6 +40,7 @@
 #include "incontext/task/token_batch.hpp"
 #include "incontext/task/trait_regression.hpp"
 #include "incontext/task/traits.hpp"
+#include "incontext/task/word_pairs.hpp"
 #include "incontext/task/word_task.hpp"
 
 #include "incontext/map/compose.hpp"

@@ -1,5 +1,5 @@
 #pragma once
-/// Reads the small tables that the study keeps beside its records.
+/// Reads the small tables that a study keeps beside its records.
 
 #include <incontext/incontext.hpp>
 
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace forgetting {
+namespace studies {
 
 /// The rows of a CSV file without its header. \throws FileError if it cannot be read, or a row has not `fields` fields
 inline std::vector<incontext::CsvRow> read_table(const std::filesystem::path& path, std::size_t fields) {
@@ -28,4 +28,4 @@ inline std::vector<incontext::CsvRow> read_table(const std::filesystem::path& pa
   return rows;
 }
 
-}  // namespace forgetting
+}  // namespace studies

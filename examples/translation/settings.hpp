@@ -1,0 +1,199 @@
+#pragma once
+/// The settings of the translation study: presets, command line, and what is refused before any work.
+
+#include "../shared/command.hpp"
+
+#include <incontext/core/error.hpp>
+#include <incontext/nn/transformer.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace translation {
+
+using incontext::Index;
+
+/// Everything that the study depends on. The initial values are those of the demo preset.
+struct Settings {
+  std::string preset = "demo";
+  // The languages and the prompts.
+  Index words = 16;                                         ///< of every language
+  std::vector<double> similarities = {0, 0.25, 0.5, 0.75};  ///< shares of words in common with language 1, rising
+  Index exemplars = 4;                                      ///< of every prompt
+  double dictionary_weight = 0.5;                           ///< of the dictionary skill in pretraining
+  double conflict = 0.1;  ///< share of the dictionary's prompts whose exemplars have another answer to the query
+  // The model.
+  Index width = 64;
+  Index layers = 3;
+  Index heads = 2;
+  double initial_scale = 0.1;
+  // Pretraining.
+  Index steps = 6000;
+  Index batch = 64;
+  double learning_rate = 1e-3;
+  Index warmup = 300;
+  // Fine-tuning.
+  Index fine_tune_steps = 100;
+  double fine_tune_rate = 5e-5;
+  // Evaluation.
+  Index prompts = 2048;
+  // The run.
+  Index seeds = 1;
+  std::uint64_t first_seed = 0;
+  Index threads = 2;
+  std::filesystem::path output = "results/translation/demo";
+  bool resume = false;
+  bool summarise = false;  ///< only rewrite summary and figures from the tables in the output folder
+  Index checkpoint_every = 1000;
+
+  /// Tokens of a prompt.
+  [[nodiscard]] Index length() const { return 2 * exemplars + 1; }
+  /// The similarities of languages that share some of their words with language 1, but not all.
+  [[nodiscard]] std::vector<double> partly_similar() const {
+    std::vector<double> partly = similarities;
+    std::erase(partly, 0.0);
+    return partly;
+  }
+  /// The language that has no word in common with language 1.
+  [[nodiscard]] double most_distant() const { return similarities.front(); }
+
+  [[nodiscard]] incontext::TransformerSettings model(Index vocabulary) const {
+    return {.dimension = 0,
+            .points = 1,
+            .layers = layers,
+            .heads = heads,
+            .width = width,
+            .vocabulary = vocabulary,
+            .outputs = vocabulary,
+            .positions = length(),
+            .initial_scale = initial_scale};
+  }
+};
+
+/// The settings of a preset. \throws ConfigurationError for an unknown name
+inline Settings preset(const std::string& name) {
+  Settings settings;
+  settings.preset = name;
+  settings.output = std::filesystem::path("results/translation") / name;
+  if (name == "full") {
+    settings.seeds = 8;
+  } else {
+    incontext::require(name == "demo", "--preset is '", name, "', expected demo or full");
+  }
+  return settings;
+}
+
+/// Refuses nonsense, naming the flag, the value and what was expected.
+inline void check(const Settings& settings) {
+  using incontext::require;
+  const auto at_least = [](const char* flag, Index value, Index least) {
+    require(value >= least, flag, " is ", value, ", expected at least ", least);
+  };
+  const auto positive = [](const char* flag, double value) {
+    require(std::isfinite(value) && value > 0.0, flag, " is ", value, ", expected a finite number above 0");
+  };
+  at_least("--exemplars", settings.exemplars, 1);
+  require(settings.words > settings.exemplars, "--words is ", settings.words, ", expected more than --exemplars, ",
+          settings.exemplars);
+  double before = -1.0;
+  for (const double similarity : settings.similarities) {
+    const double shared = similarity * static_cast<double>(settings.words);
+    require(similarity >= 0.0 && similarity < 1.0, "--similarity is ", similarity,
+            ", expected a share of at least 0 and below 1");
+    require(similarity > before, "--similarity is ", similarity, " after ", before, ", expected rising shares");
+    require(shared == std::floor(shared), "--similarity is ", similarity, ", expected a share that is a whole number",
+            " of the ", settings.words, " words");
+    before = similarity;
+  }
+  require(settings.similarities.size() >= 2, "--similarity has ", settings.similarities.size(),
+          " value, expected 0 and at least one more");
+  require(settings.similarities.front() == 0.0, "--similarity is ", settings.similarities.front(),
+          " in front, expected 0, a language that has no word in common with language 1");
+  require(settings.dictionary_weight > 0.0 && settings.dictionary_weight < 1.0, "--dictionary-weight is ",
+          settings.dictionary_weight, ", expected a weight above 0 and below 1");
+  require(settings.conflict > 0.0 && settings.conflict <= 1.0, "--conflict is ", settings.conflict,
+          ", expected a share above 0 and at most 1");
+  at_least("--width", settings.width, 1);
+  at_least("--layers", settings.layers, 1);
+  at_least("--heads", settings.heads, 1);
+  require(settings.width % settings.heads == 0, "--width is ", settings.width, ", expected a multiple of --heads, ",
+          settings.heads);
+  positive("--initial-scale", settings.initial_scale);
+  at_least("--steps", settings.steps, 1);
+  at_least("--batch", settings.batch, 1);
+  positive("--learning-rate", settings.learning_rate);
+  require(settings.warmup >= 0 && settings.warmup < settings.steps, "--warmup is ", settings.warmup,
+          ", expected at least 0 and fewer than --steps, ", settings.steps);
+  at_least("--fine-tune-steps", settings.fine_tune_steps, 0);
+  positive("--fine-tune-rate", settings.fine_tune_rate);
+  at_least("--prompts", settings.prompts, 16);
+  at_least("--seeds", settings.seeds, 1);
+  require(settings.threads >= 1 && settings.threads <= 1024, "--threads is ", settings.threads, ", expected 1 to 1024");
+  at_least("--checkpoint-every", settings.checkpoint_every, 1);
+}
+
+/// Reads the command line over the preset that it names. Exits by CLI::ParseError, also for --help.
+inline Settings parse(int count, char** arguments) {
+  Settings settings = preset(studies::preset_named(count, arguments, "demo"));
+  settings.threads = (std::max)(1U, std::thread::hardware_concurrency());
+
+  CLI::App app{
+      "Conjugate prompting of a language model in small (Kotha et al. 2024, section 4): a transformer learns two "
+      "skills "
+      "in several languages, answers from the exemplars of a prompt and answers from a dictionary; it is fine-tuned on "
+      "the dictionary in language 1, forgets there to answer from exemplars, less in languages that are less like it, "
+      "and gets it back by translating the prompt and translating the answer back."};
+  app.option_defaults()->always_capture_default()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  const char* prompts = "Languages and prompts";
+  const char* model = "Model";
+  const char* training = "Training";
+  const char* run = "Run";
+  app.add_option("--preset", settings.preset, "demo (one seed), full (the same size with eight seeds)");
+  app.add_option("--words", settings.words, "words of every language")->group(prompts);
+  app.add_option("--similarity", settings.similarities,
+                 "shares of words that the other languages have in common with language 1, rising; one language each")
+      ->delimiter(',')
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(prompts);
+  app.add_option("--exemplars", settings.exemplars, "exemplars of a prompt")->group(prompts);
+  app.add_option("--dictionary-weight", settings.dictionary_weight, "weight of the dictionary skill in pretraining")
+      ->group(prompts);
+  app.add_option("--conflict", settings.conflict,
+                 "share of the dictionary's prompts whose exemplars have another answer to the query")
+      ->group(prompts);
+  app.add_option("--width", settings.width, "size of the residual stream")->group(model);
+  app.add_option("--layers", settings.layers, "blocks")->group(model);
+  app.add_option("--heads", settings.heads, "attention heads of a block")->group(model);
+  app.add_option("--initial-scale", settings.initial_scale, "standard deviation of the initial weights")->group(model);
+  app.add_option("--steps", settings.steps, "pretraining steps")->group(training);
+  app.add_option("--batch", settings.batch, "prompts a step")->group(training);
+  app.add_option("--learning-rate", settings.learning_rate, "peak of Adam's learning rate")->group(training);
+  app.add_option("--warmup", settings.warmup, "steps of linear warm-up")->group(training);
+  app.add_option("--fine-tune-steps", settings.fine_tune_steps, "steps on the dictionary")->group(training);
+  app.add_option("--fine-tune-rate", settings.fine_tune_rate, "learning rate on the dictionary")->group(training);
+  app.add_option("--prompts", settings.prompts, "evaluation prompts of every skill")->group(run);
+  app.add_option("--seeds", settings.seeds, "repetitions, each with its own languages, weights and data")->group(run);
+  app.add_option("--first-seed", settings.first_seed, "the first of the seeds")->group(run);
+  app.add_option("--threads", settings.threads, "worker threads; they never change a result")->group(run);
+  app.add_option("--output", settings.output, "folder for tables, figures and checkpoints")->group(run);
+  app.add_flag("--resume", settings.resume, "go on from the checkpoints in the output folder")->group(run);
+  app.add_flag("--summarise", settings.summarise, "only rewrite summary and figures from the tables")->group(run);
+  app.add_option("--checkpoint-every", settings.checkpoint_every, "steps between checkpoints")->group(run);
+  try {
+    app.parse(count, arguments);
+  } catch (const CLI::CallForHelp& help) {
+    app.exit(help);
+    throw;
+  }
+  check(settings);
+  return settings;
+}
+
+}  // namespace translation
