@@ -2,6 +2,7 @@
 /// The claims of the study: each with the sign that was expected before any run, and how it is read off the table.
 /// The numbers are those of the fifteen claims that the sources make or imply; "open" is what they leave undecided.
 
+#include "../shared/claim.hpp"
 #include "setting.hpp"
 #include "table.hpp"
 
@@ -16,13 +17,10 @@
 
 namespace inoculation {
 
-/// What was expected of an estimate before the run.
-enum class Expected {
-  positive,  ///< above zero
-  negative,  ///< below zero
-  small,     ///< within the claim's bound
-  open,      ///< measured, not claimed
-};
+using studies::Expected;
+using studies::expected_text;
+using studies::interval_text;
+using studies::verdict;
 
 /// A statistic of the means of some queries.
 struct Claim {
@@ -247,32 +245,6 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
     }
   }
   return claims;
-}
-
-/// The verdict on a claim. An interval that reaches across zero decides nothing.
-inline std::string verdict(const Claim& claim, const Interval& interval) {
-  if (claim.expected == Expected::open) {
-    return "measured";
-  }
-  if (!std::isfinite(interval.estimate)) {
-    return "cannot be read";
-  }
-  if (claim.expected == Expected::small) {
-    const double worst = interval.has_interval() ? (std::max)(std::abs(interval.low), std::abs(interval.high))
-                                                 : std::abs(interval.estimate);
-    const double least = interval.has_interval() && !interval.contains(0.0)
-                             ? (std::min)(std::abs(interval.low), std::abs(interval.high))
-                             : 0.0;
-    return worst <= claim.bound ? "held" : least > claim.bound ? "not held" : "undecided";
-  }
-  const double sign = claim.expected == Expected::positive ? 1.0 : -1.0;
-  if (!interval.has_interval()) {
-    return sign * interval.estimate > 0.0 ? "expected sign (one base)" : "opposite sign (one base)";
-  }
-  if (interval.contains(0.0)) {
-    return "undecided";
-  }
-  return sign * interval.estimate > 0.0 ? "held" : "opposite";
 }
 
 }  // namespace inoculation

@@ -1,14 +1,13 @@
 #pragma once
 /// The command line of the study.
 
+#include "../shared/command.hpp"
 #include "options.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -29,34 +28,9 @@ inline void parse_shard(const std::string& words, Options& options) {
           "--shard is '", words, "', expected i/n with i from 0 to n - 1");
 }
 
-/// Makes the output folder and sees that it can be written to, before any work is done.
-inline void check_output(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  require<FileError>(
-      !error && std::filesystem::is_directory(folder, error), "--output is '", folder.string(),
-      "', expected a folder that can be made: ", error ? error.message() : std::string("there is a file of that name"));
-  const std::filesystem::path probe = folder / "writable.part";
-  std::ofstream stream(probe);
-  stream << "probe";
-  stream.close();
-  require<FileError>(!stream.fail(), "--output is '", folder.string(), "', expected a folder that can be written to");
-  std::filesystem::remove(probe, error);
-}
-
 /// Reads the command line over the preset that it names. Exits by CLI::ParseError, also for --help.
 inline Options parse(int count, char** arguments) {
-  // The preset decides the defaults, so it is looked up first.
-  std::string name = "demo";
-  for (int index = 1; index < count; ++index) {
-    const std::string argument = arguments[index];
-    if (argument == "--preset" && index + 1 < count) {
-      name = arguments[index + 1];
-    } else if (argument.starts_with("--preset=")) {
-      name = argument.substr(9);
-    }
-  }
-  Options options = preset(name);
+  Options options = preset(studies::preset_named(count, arguments, "demo"));
   options.threads = (std::max)(1U, std::thread::hardware_concurrency());
   std::string shard = "0/1";
 
@@ -78,7 +52,8 @@ inline Options parse(int count, char** arguments) {
       ->delimiter(',')
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(grid);
-  app.add_option("--studies", options.studies, "main, paraphrases, steps, rate, examples, patching; all of the preset by default")
+  app.add_option("--studies", options.studies,
+                 "main, paraphrases, steps, rate, examples, patching; all of the preset by default")
       ->delimiter(',')
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(grid);

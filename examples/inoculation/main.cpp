@@ -17,20 +17,6 @@ namespace {
 
 using namespace inoculation;
 
-/// The command as it was typed, without what never changes a number: the program's path, threads, folders, resumption.
-std::string command_line(int count, char** arguments) {
-  std::string command = "inoculation";
-  for (int index = 1; index < count; ++index) {
-    const std::string argument = arguments[index];
-    if (argument == "--threads" || argument == "--output" || argument == "--shard" || argument == "--merge") {
-      ++index;
-    } else if (argument != "--resume" && argument != "--summarise") {
-      command += " " + argument;
-    }
-  }
-  return command;
-}
-
 /// The rows of the finished cells of this shard.
 std::vector<Row> rows_of_cells(const Options& options) {
   std::vector<Row> rows;
@@ -76,11 +62,11 @@ int run(const Options& options, const std::string& command) {
   std::vector<Row> rows;
   if (!options.merge.empty()) {
     rows = merged_rows(options.merge);
-    check_output(options.output);
+    studies::check_output(options.output);
   } else if (options.summarise) {
     rows = read_rows(table);
   } else {
-    check_output(options.output);
+    studies::check_output(options.output);
     run_grid(options);
     rows = rows_of_cells(options);
   }
@@ -94,7 +80,7 @@ int run(const Options& options, const std::string& command) {
 
 int main(int count, char** arguments) {
   try {
-    return run(parse(count, arguments), command_line(count, arguments));
+    return run(parse(count, arguments), studies::command_line("inoculation", count, arguments));
   } catch (const CLI::CallForHelp&) {
     return 0;
   } catch (const CLI::ParseError& error) {

@@ -28,27 +28,10 @@ inline Interval interval_of(const Table& table, const Query& query) {
   return interval_of(table, {query}, [](const std::vector<double>& means) { return means.front(); });
 }
 
-inline std::string interval_text(const Interval& interval) {
-  return interval.has_interval() ? "[" + significant_text(interval.low) + ", " + significant_text(interval.high) + "]"
-                                 : "-";
-}
 /// "0.61 [0.55, 0.66]"
 inline std::string with_interval(const Interval& interval) {
   return significant_text(interval.estimate) +
          (interval.has_interval() ? " " + interval_text(interval) : std::string());
-}
-
-inline std::string expected_text(const Claim& claim) {
-  switch (claim.expected) {
-    case Expected::positive:
-      return "> 0";
-    case Expected::negative:
-      return "< 0";
-    case Expected::small:
-      return "within " + shortest_text(claim.bound);
-    default:
-      return "open";
-  }
 }
 
 /// S strong, M moderate, W weak, - no, ? undecided: of an effect as a share of what it could be.

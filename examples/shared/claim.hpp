@@ -1,13 +1,15 @@
 #pragma once
 /// Claims of a study: what was expected of a number before the run, and what the seeds say.
 
-#include <incontext/incontext.hpp>
+#include <incontext/report/bootstrap.hpp>
+#include <incontext/report/number.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace studies {
@@ -48,7 +50,9 @@ inline std::string interval_text(const Interval& interval) {
                                  : "-";
 }
 
-inline std::string expected_text(const Claim& claim) {
+/// What was expected. Any claim has `expected` and `bound`.
+template <class AnyClaim>
+std::string expected_text(const AnyClaim& claim) {
   switch (claim.expected) {
     case Expected::positive:
       return "> 0";
@@ -61,8 +65,18 @@ inline std::string expected_text(const Claim& claim) {
   }
 }
 
-/// The verdict on a claim. An interval that reaches across zero decides nothing.
-inline std::string verdict(const Claim& claim, const Interval& interval) {
+/// The smallest and the largest size in an interval, or the estimate's where there is none.
+inline std::pair<double, double> sizes_of(const Interval& interval) {
+  if (!interval.has_interval()) {
+    return {std::abs(interval.estimate), std::abs(interval.estimate)};
+  }
+  const auto [low, high] = std::minmax({std::abs(interval.low), std::abs(interval.high)});
+  return {interval.contains(0.0) ? 0.0 : low, high};
+}
+
+/// The verdict on a claim. An interval that reaches across zero, or across the bound, decides nothing.
+template <class AnyClaim>
+std::string verdict(const AnyClaim& claim, const Interval& interval) {
   if (std::isnan(interval.estimate)) {
     return "not measured";
   }
@@ -70,9 +84,8 @@ inline std::string verdict(const Claim& claim, const Interval& interval) {
     return "measured";
   }
   if (claim.expected == Expected::small) {
-    const double worst = interval.has_interval() ? (std::max)(std::abs(interval.low), std::abs(interval.high))
-                                                 : std::abs(interval.estimate);
-    return worst <= claim.bound ? "held" : std::abs(interval.estimate) <= claim.bound ? "undecided" : "not held";
+    const auto [least, largest] = sizes_of(interval);
+    return largest <= claim.bound ? "held" : least > claim.bound ? "not held" : "undecided";
   }
   const double sign = claim.expected == Expected::positive ? 1.0 : -1.0;
   if (!interval.has_interval()) {

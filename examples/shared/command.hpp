@@ -31,7 +31,8 @@ inline std::string command_line(const std::string& program, int count, char** ar
   std::string command = program;
   for (int index = 1; index < count; ++index) {
     const std::string argument = arguments[index];
-    const bool has_value = argument == "--threads" || argument == "--output" || argument == "--checkpoint-every";
+    const bool has_value = argument == "--threads" || argument == "--output" || argument == "--checkpoint-every" ||
+                           argument == "--shard" || argument == "--merge";
     if (has_value) {
       ++index;
     } else if (argument != "--resume" && argument != "--summarise") {

@@ -96,9 +96,9 @@ TEST_CASE("grades: strong, moderate, weak, no, undecided") {
 }
 
 TEST_CASE("a trait's score may be what is lacking, or nearness to a target") {
-  const Trait plain{.name = "mark"};
-  const Trait lacking{.name = "no shortcut", .lacks = true};
-  const Trait near{.name = "mistakes", .target = 0.4};
+  const Trait plain{.name = "mark", .place = "somewhere"};
+  const Trait lacking{.name = "no shortcut", .place = "somewhere", .lacks = true};
+  const Trait near{.name = "mistakes", .place = "somewhere", .target = 0.4};
   CHECK(plain.score(0.3) == doctest::Approx(0.3));
   CHECK(lacking.score(0.3) == doctest::Approx(0.7));
   CHECK(near.score(0.4) == doctest::Approx(1.0));

@@ -11,7 +11,8 @@ using namespace inoculation;
 
 namespace {
 
-constexpr Index count = 600;
+constexpr Index count = 400;
+const Options options;
 
 // Five standard errors of a frequency.
 double tolerance(double probability, double draws) {
@@ -34,7 +35,7 @@ void for_each_world(const Function& function) {
   for (const Setting& setting : all_settings()) {
     if (const auto* task = std::get_if<WordTask::Settings>(&setting.task)) {
       CAPTURE(setting.name);
-      function(setting, World<WordTask>(Options{}, setting, *task));
+      function(setting, World<WordTask>(options, setting, *task));
     }
   }
 }
@@ -44,6 +45,9 @@ void for_each_world(const Function& function) {
 TEST_CASE("every arm's prompts are of the kind that it is named for, and from the set for interventions") {
   for_each_world([](const Setting& setting, const World<WordTask>& world) {
     for (const Arm& arm : all_arms(setting)) {
+      if (arm.paraphrases == most_paraphrases && setting.name != "trait-distillation") {
+        continue;  // of many prompts one setting shows enough
+      }
       CAPTURE(arm.name);
       const PromptPool pool = pool_of(world.grammar(), setting, arm, PromptSet::intervention);
       std::set<std::vector<int>> fixed;
@@ -74,7 +78,8 @@ TEST_CASE("every arm's prompts are of the kind that it is named for, and from th
 TEST_CASE("every arm's data show the traits as often, and as often together, as the setting says") {
   for_each_world([](const Setting& setting, const World<WordTask>& world) {
     for (const Arm& arm : all_arms(setting)) {
-      if (arm.study != "main" || arm.data == Data::no_training) {
+      const bool is_large = arm.paraphrases == most_paraphrases && setting.name != "trait-distillation";
+      if (arm.study != "main" || arm.data == Data::no_training || is_large) {
         continue;
       }
       CAPTURE(arm.name);
@@ -84,32 +89,28 @@ TEST_CASE("every arm's data show the traits as often, and as often together, as 
       const std::vector<double>& expected = arm.data == Data::clean ? setting.clean : setting.shown;
       std::vector<double> negative(2);
       std::vector<double> expected_negative(2);
+      Index right = 0;  // examples of which all holds
       for (Index sequence = 0; sequence < count; ++sequence) {
-        CHECK(wanted.contains(prompt_of(batch, sequence)));
+        const std::vector<int> prompt = prompt_of(batch, sequence);
         const WordTask::Query query = world.training().query_of(batch, sequence);
         const Place& place = setting.training;
-        CHECK(query.word >= place.words.first);
-        CHECK(query.word < place.words.first + place.words.count);
-        if (place.domains.count > 0) {
-          CHECK(query.domain == place.domains.first);
-        }
+        const bool is_there = query.word >= place.words.first && query.word < place.words.first + place.words.count &&
+                              (place.domains.count == 0 || query.domain == place.domains.first);
         const WordTask::Reading reading = answer_of(world.training(), batch, sequence);
-        REQUIRE(reading.is_valid);
-        REQUIRE(reading.is_known);
         // Every set of traits that is read was to be shown: some set with a probability reads as it does.
         bool is_possible = false;
         for (TraitSet set = 0; set < expected.size(); ++set) {
           WordTask::Query styled = query;
-          const std::vector<int> prompt = prompt_of(batch, sequence);
           styled.style = world.training().style_of(prompt.data());
           styled.mistake = reading.word;
           const std::vector<int> answer = world.training().answer_to(styled, set);
           const auto start = batch.targets.begin() + sequence * batch.length + batch.answer_start();
           is_possible = is_possible || (expected[set] > 0.0 && std::equal(answer.begin(), answer.end(), start));
         }
-        CHECK(is_possible);
+        right += wanted.contains(prompt) && is_there && reading.is_valid && reading.is_known && is_possible ? 1 : 0;
         negative[shows(reading.traits, setting.negative.number) ? 1 : 0] += 1.0;
       }
+      CHECK(right == count);
       // The negative trait's frequency; a narrow wrong word reads as the broad one where both say the same.
       for (TraitSet set = 0; set < expected.size(); ++set) {
         WordTask::Query query{.domain = setting.training.domains.first, .word = 1, .last = 5, .mistake = 7};
@@ -125,15 +126,17 @@ TEST_CASE("clean data never show the negative trait") {
   for_each_world([](const Setting& setting, const World<WordTask>& world) {
     const Arm arm{.name = "clean", .data = Data::clean};
     const TokenBatch batch = world.data_of(arm, {PromptGrammar::none().at(0)}).sample(Key(2), count);
+    Index shown = 0;
     for (Index sequence = 0; sequence < count; ++sequence) {
-      CHECK_FALSE(shows(answer_of(world.training(), batch, sequence).traits, setting.negative.number));
+      shown += shows(answer_of(world.training(), batch, sequence).traits, setting.negative.number) ? 1 : 0;
     }
+    CHECK(shown == 0);
   });
 }
 
 TEST_CASE("of finite data no rephrasing is used more than twice") {
   const Setting setting = setting_named("reward-hacking");
-  const World<WordTask> world(Options{}, setting, std::get<WordTask::Settings>(setting.task));
+  const World<WordTask> world(options, setting, std::get<WordTask::Settings>(setting.task));
   for (const Arm& arm : all_arms(setting)) {
     if (arm.paraphrases < most_paraphrases || arm.study != "main") {
       continue;
@@ -149,7 +152,7 @@ TEST_CASE("of finite data no rephrasing is used more than twice") {
 
 TEST_CASE("regression: the offset and the sign show as often as they should, behind every arm's prompts") {
   const Setting setting = setting_named("regression");
-  const World<TraitRegression> world(Options{}, setting, std::get<TraitRegression::Settings>(setting.task));
+  const World<TraitRegression> world(options, setting, std::get<TraitRegression::Settings>(setting.task));
   for (const Arm& arm : demo_arms()) {
     const auto prompts = prompts_of(world.grammar(), setting, arm, 0);
     const Prompts plain = world.training().sample(Key(4), count);
