@@ -29,8 +29,9 @@ struct Arm {
   std::string study = "main";  ///< "rate=0.001": the sweep that it belongs to, and the dose
   double rate = 0.0;
   Index examples = 0;
-  bool follows_steps = false;  ///< is measured in the midst of fine-tuning instead of at its end
-  bool patches = false;        ///< is taken apart by patching instead
+  std::vector<std::string> freeze = {};  ///< parameters that stay, by pattern of their names
+  bool follows_steps = false;            ///< is measured in the midst of fine-tuning instead of at its end
+  bool patches = false;                  ///< is taken apart by patching instead
 };
 
 inline constexpr Index most_paraphrases = 8192;
@@ -65,6 +66,15 @@ inline std::vector<Arm> all_arms(const Setting& setting) {
       {.name = "clean, inoculation fixed", .wording = Wording::close, .data = Data::clean},
       {.name = "positive fixed", .wording = Wording::close, .instances = 4, .aim = Aim::positive_trait},
       {.name = "positive diverse", .wording = Wording::diverse, .paraphrases = many, .aim = Aim::positive_trait}};
+  // Training what comes before the prompt's style has spread from token to token (see "patching") leaves less that can
+  // be conditional on it.
+  const std::vector<std::string> late = {"transformer.h.1*", "transformer.ln_f*", "read_out*"};
+  arms.push_back({.name = "none, late frozen", .freeze = late});
+  arms.push_back(
+      {.name = "irrelevant fixed, late frozen", .wording = Wording::unrelated, .instances = 4, .freeze = late});
+  arms.push_back({.name = "inoculation fixed, late frozen", .wording = Wording::close, .instances = 4, .freeze = late});
+  arms.push_back(
+      {.name = "inoculation tight, late frozen", .wording = Wording::tight, .paraphrases = many, .freeze = late});
   if (setting.has_control) {
     arms.push_back({.name = "control data", .data = Data::clean});
   }

@@ -274,8 +274,9 @@ class World {
     const ShownTraits<Cued<Medium>> data = data_of(arm, prompts);
     LossEnds losses;
     const auto fine_tuned = [&](const auto& task, auto&... observers) {
-      const FineTune tune{
-          task, chain(clip_norm(1.0), adam(), rate(rate_of_arm)), {.steps = steps, .batch = options_.batch}};
+      const FineTune tune{task,
+                          chain(clip_norm(1.0), adam(), rate(rate_of_arm)),
+                          {.steps = steps, .batch = options_.batch, .freeze = arm.freeze}};
       return run_stage(tune, begin(base, "fine-tuning"), losses, observers...).model();
     };
     const auto trained = [&](auto&... observers) {

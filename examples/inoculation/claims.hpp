@@ -215,6 +215,40 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
       Expected::positive, of_both("positive fixed"),
       [selectivity](const std::vector<double>& m) { return -selectivity(m); });
 
+  // Beyond the sources; thought of on trial runs with seed 100, and registered before those that are reported.
+  const auto joined = [](std::vector<Query> queries, const std::vector<Query>& more) {
+    queries.insert(queries.end(), more.begin(), more.end());
+    return queries;
+  };
+  const auto gain_in_selectivity = [selectivity](const std::vector<double>& m) {
+    return selectivity({m.begin(), m.begin() + 6}) - selectivity({m.begin() + 6, m.end()});
+  };
+  add("16a", "Tight paraphrases are more selective than a fixed prompt: difference of selectivities",
+      Expected::positive, joined(of_both("inoculation tight"), of_both("inoculation fixed")), gain_in_selectivity);
+  add("16b", "... and suppress the negative trait no less, within 0.05: difference of S, plus 0.05", Expected::positive,
+      joined(of_arm("inoculation tight", "negative"), of_arm("inoculation fixed", "negative")),
+      [](const std::vector<double>& m) {
+        return suppression(m[0], m[1], m[2]) - suppression(m[3], m[4], m[5]) + 0.05;
+      });
+  // Frozen arms are held against their own arm without a prompt.
+  const auto of_frozen = [&](const std::string& arm) {
+    std::vector<Query> queries;
+    for (const char* trait : {"negative", "positive"}) {
+      queries = joined(queries, {expression(arm, trait), expression("none, late frozen", trait), base(trait)});
+    }
+    return queries;
+  };
+  add("17a", "A fixed prompt is more selective where what comes late is frozen: difference of selectivities",
+      Expected::positive, joined(of_frozen("inoculation fixed, late frozen"), of_both("inoculation fixed")),
+      gain_in_selectivity);
+  const std::vector<Query> of_frozen_fixed = of_frozen("inoculation fixed, late frozen");
+  add("17b", "... and suppresses the negative trait no less, within 0.05: difference of S, plus 0.05",
+      Expected::positive,
+      joined({of_frozen_fixed.begin(), of_frozen_fixed.begin() + 3}, of_arm("inoculation fixed", "negative")),
+      [](const std::vector<double>& m) {
+        return suppression(m[0], m[1], m[2]) - suppression(m[3], m[4], m[5]) + 0.05;
+      });
+
   // What the sources leave open.
   for (const std::string& trait : traits()) {
     add("tight", "R of tight paraphrases, " + trait, Expected::open,

@@ -87,7 +87,9 @@ inline std::vector<Arm> arms_of(const Options& options, const Setting& setting) 
     return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
   };
   std::erase_if(arms, [&](const Arm& arm) {
-    return !is_wanted(options.arms, arm.name) || !is_wanted(options.studies, kind_of_study(arm));
+    const bool has_late_blocks = options.layers >= 2;
+    return !is_wanted(options.arms, arm.name) || !is_wanted(options.studies, kind_of_study(arm)) ||
+           (!arm.freeze.empty() && !has_late_blocks);
   });
   return arms;
 }
