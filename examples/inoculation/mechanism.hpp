@@ -17,11 +17,6 @@ namespace inoculation {
 
 using namespace incontext;
 
-/// The name of a patch in the table.
-inline std::string patch_name(Index layer, const std::string& positions) {
-  return text("log odds, ", positions, " at layer ", layer);
-}
-
 /// Positions that are patched together.
 struct Positions {
   std::string name;

@@ -2,7 +2,6 @@
 /// What the study leaves for people: a report in Markdown, and figures.
 
 #include "claims.hpp"
-#include "mechanism.hpp"
 #include "options.hpp"
 
 #include <incontext/io/atomic_file.hpp>

@@ -88,6 +88,11 @@ inline std::vector<Row> read_rows(const std::filesystem::path& path) {
   return rows;
 }
 
+/// The score of a patch: positions of the residual stream behind a layer.
+inline std::string patch_name(Index layer, const std::string& positions) {
+  return text("log odds, ", positions, " at layer ", layer);
+}
+
 /// What a number is asked for by.
 struct Query {
   std::string arm;

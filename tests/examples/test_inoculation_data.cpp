@@ -1,4 +1,4 @@
-#include "../../examples/inoculation/cell.hpp"
+#include "../../examples/inoculation/world.hpp"
 
 #include <doctest/doctest.h>
 

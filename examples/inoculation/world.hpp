@@ -1,8 +1,8 @@
 #pragma once
-/// One cell of the grid: a base model, fine-tuned under one arm, and everything that is measured of it.
+/// One setting as tasks: what pretraining and fine-tuning show, and everything that is measured of a cell of the grid.
 
 #include "mechanism.hpp"
-#include "options.hpp"
+#include "plan.hpp"
 #include "table.hpp"
 
 #include <incontext/core/executor.hpp>
@@ -27,14 +27,6 @@
 namespace inoculation {
 
 using Model = Transformer<float>;
-
-/// Which cell: a base model, a fine-tuning run, an arm and one draw of its prompts.
-struct Cell {
-  Index base_seed = 0;
-  Index seed = 0;
-  Arm arm;
-  Index instance = 0;
-};
 
 inline PromptGrammar grammar_of(const Setting& setting) {
   return PromptGrammar({.traits = static_cast<Index>(setting.elicitation.size())});
@@ -144,18 +136,6 @@ class Cued {
   Medium medium_;
   InoculationPrompt prompt_;
 };
-
-/// After how many steps an arm that follows them is measured: from a twentieth of the study's to four times as many.
-inline std::vector<Index> steps_followed(const Options& options) {
-  std::vector<Index> steps;
-  for (const double share : {0.05, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0}) {
-    const auto step = static_cast<Index>(std::llround(share * static_cast<double>(options.fine_tune_steps)));
-    if (step > (steps.empty() ? 0 : steps.back())) {
-      steps.push_back(step);
-    }
-  }
-  return steps;
-}
 
 /// Remembers the losses of the first and the last steps.
 struct LossEnds {
