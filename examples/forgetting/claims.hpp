@@ -2,8 +2,14 @@
 /// The claims of the study: each with the sign that was expected before the run, and how it is read off the table.
 
 #include "../shared/claim.hpp"
-#include "study.hpp"
+#include "results.hpp"
+#include "settings.hpp"
 
+#include <incontext/core/error.hpp>
+#include <incontext/report/bootstrap.hpp>
+#include <incontext/report/statistics.hpp>
+
+#include <algorithm>
 #include <functional>
 #include <limits>
 #include <map>

@@ -1,15 +1,14 @@
 #pragma once
 /// How far a long pretraining has come: the model beside the closed forms, every so many steps of it.
 
-#include "../shared/table_file.hpp"
-#include "settings.hpp"
+#include "learning_table.hpp"
+#include "model.hpp"
 
 #include <incontext/incontext.hpp>
 
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,15 +16,6 @@
 namespace forgetting {
 
 using namespace incontext;
-
-/// The squared errors of several predictors on prompts of one extent, after `step` steps.
-struct LearningRow {
-  Index step = 0;
-  double seconds = 0.0;  ///< of training until then
-  Extent extent;         ///< of the evaluation prompts: the curriculum's at this step, or all of them
-  std::string predictor;
-  double error = 0.0;  ///< against the noiseless target, mean over prompts and numbers of exemplars
-};
 
 /// An observer that evaluates the model on D_mix in the midst of pretraining, at the extent that the curriculum has
 /// reached and at the full one, beside ridge, pool posterior and mixture posterior. It keeps `learning.csv`,
@@ -42,8 +32,7 @@ class LearningCurve {
     double full_step_seconds = 0.0;  ///< of a step on full prompts, for the projection
   };
 
-  LearningCurve(Schedule schedule, Transformer<float> model, const Distributions& distributions, Key key,
-                ExecutorReference executor)
+  LearningCurve(Schedule schedule, Model model, const Distributions& distributions, Key key, ExecutorReference executor)
       : schedule_(std::move(schedule)),
         model_(std::move(model)),
         distributions_(distributions),
@@ -54,7 +43,7 @@ class LearningCurve {
   void on_begin(TrainingState<Scalar>& state) {
     if (schedule_.every > 0) {
       seconds_ = &state.memory.try_emplace("learning_curve.seconds", 0.0).first->second;
-      rows_ = read_rows(state.step);
+      rows_ = read_learning(schedule_.folder, state.step);
       last_ = steady_seconds();
     }
   }
@@ -74,7 +63,9 @@ class LearningCurve {
       if (reached != full) {
         measure(state.step, full);
       }
-      write(state.step, state.steps);
+      write_learning(schedule_.folder,
+                     {schedule_.command, full, schedule_.prompts, executor_.workers(), schedule_.full_step_seconds},
+                     rows_, state.step, state.steps);
     }
     last_ = steady_seconds();  // evaluation is not training
   }
@@ -115,87 +106,8 @@ class LearningCurve {
     }
   }
 
-  /// The rows of an earlier part of the run.
-  [[nodiscard]] std::vector<LearningRow> read_rows(Index until) const {
-    const std::filesystem::path path = schedule_.folder / "learning.csv";
-    std::vector<LearningRow> rows;
-    if (until == 0 || !std::filesystem::exists(path)) {
-      return rows;
-    }
-    for (const CsvRow& row : studies::read_table(path, 6)) {
-      const auto whole = [&](std::size_t field) { return static_cast<Index>(std::stoll(row.fields[field])); };
-      if (whole(0) <= until) {
-        rows.push_back(
-            {whole(0), std::stod(row.fields[1]), {whole(2), whole(3)}, row.fields[4], std::stod(row.fields[5])});
-      }
-    }
-    return rows;
-  }
-
-  void write(Index step, Index steps) const {
-    std::ostringstream table;
-    CsvWriter writer(table, {"step", "seconds", "dimension", "points", "predictor", "squared_error_target"});
-    for (const LearningRow& row : rows_) {
-      writer.row(row.step, row.seconds, row.extent.dimension, row.extent.points, row.predictor, row.error);
-    }
-    write_atomically(schedule_.folder / "learning.csv", table.str());
-    write_atomically(schedule_.folder / "learning.md", summary(step, steps));
-    static_cast<void>(write_figure(figure(), schedule_.folder / "learning"));
-  }
-
-  [[nodiscard]] std::string summary(Index step, Index steps) const {
-    MarkdownTable errors({"dimension", "points", "predictor", "squared error"});
-    for (const LearningRow& row : rows_) {
-      if (row.step == step) {
-        errors.row(row.extent.dimension, row.extent.points, row.predictor, row.error);
-      }
-    }
-    const std::string rest = text("; at that rate the other ", steps - step, " steps take ",
-                                  duration_text(schedule_.full_step_seconds * static_cast<double>(steps - step)));
-    return text("# Pretraining so far: ", step, " of ", steps, " steps\n\n`", schedule_.command, "`\n\n",
-                duration_text(*seconds_), " of training on ", executor_.workers(),
-                executor_.workers() == 1 ? " thread" : " threads", ". A step on full prompts took ",
-                significant_text(schedule_.full_step_seconds), " s when the run began", step < steps ? rest : "",
-                ".\n\nOn D_mix, at the extent that the curriculum has reached and at the full one; against the "
-                "noiseless target, mean over numbers of exemplars, ",
-                schedule_.prompts, " prompts that are the same throughout:\n\n", errors.markdown());
-  }
-
-  [[nodiscard]] Figure figure() const {
-    const Extent full = distributions_.mixture.extent();
-    Figure figure{.title = "Pretraining: the model and the Bayes-optimal predictors on D_mix",
-                  .x_axis = {.label = "training step"},
-                  .y_axis = {.label = "squared error against the noiseless target", .minimum = 0.0},
-                  .share_y = false};
-    const auto panel = [&](std::string title, const auto& belongs) {
-      const auto curve = [&](const std::string& name, const std::string& predictor, SeriesStyle style) {
-        Series series{.name = name, .style = style};
-        for (const LearningRow& row : rows_) {
-          if (row.predictor == predictor && belongs(row)) {
-            series.x.push_back(static_cast<double>(row.step));
-            series.y.push_back(row.error);
-          }
-        }
-        return series;
-      };
-      figure.panels.push_back({.title = std::move(title),
-                               .series = {curve("transformer", "transformer", SeriesStyle::line),
-                                          curve("ridge", "ridge", SeriesStyle::dashed),
-                                          curve("pool posterior", "pool_posterior", SeriesStyle::dashed),
-                                          curve("mixture posterior", "mixture_posterior", SeriesStyle::dashed)}});
-    };
-    // Of the rows of one step, the first is at the curriculum's extent.
-    std::map<Index, Extent> reached;
-    for (const LearningRow& row : rows_) {
-      reached.try_emplace(row.step, row.extent);
-    }
-    panel("as far as the curriculum", [&](const LearningRow& row) { return row.extent == reached.at(row.step); });
-    panel("full prompts", [&](const LearningRow& row) { return row.extent == full; });
-    return figure;
-  }
-
   Schedule schedule_;
-  Transformer<float> model_;
+  Model model_;
   const Distributions& distributions_;
   Key key_;
   ExecutorReference executor_;

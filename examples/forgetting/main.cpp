@@ -5,31 +5,30 @@
 ///   forgetting --preset paper --resume
 ///   forgetting --help
 
+#include "../shared/command.hpp"
 #include "report.hpp"
+#include "study.hpp"
+
+#include <incontext/core/executor.hpp>
+#include <incontext/policy/progress_line.hpp>
+#include <incontext/report/csv.hpp>
+#include <incontext/report/progress.hpp>
 
 #include <cstdio>
+#include <exception>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace {
 
 using namespace forgetting;
 
-/// The claims, short, on the terminal.
-void print_claims(const Settings& settings, const Table& table) {
-  std::printf("\n%-5s %-10s %-10s %-18s %s\n", "claim", "study", "estimate", "95% Student", "outcome: statement");
-  for (const Claim& claim : claims_of(settings, table)) {
-    const Interval interval = over_seeds(table.seeds(claim.study), claim.estimate);
-    std::printf("%-5s %-10s %-10s %-18s %s: %s\n", claim.number.c_str(), claim.study.c_str(),
-                significant_text(interval.estimate).c_str(), interval_text(interval).c_str(),
-                verdict(claim, interval).c_str(), claim.statement.c_str());
-  }
-}
-
 int run(const Settings& settings, const std::string& command) {
   const std::filesystem::path records = settings.output / "forgetting.csv";
   require<FileError>(!settings.summarise || std::filesystem::exists(records), "--summarise needs the table '",
                      records.string(), "', which is not there; run the study first");
-  check_output(settings.output);
+  studies::check_output(settings.output);
   Results results;
   if (settings.summarise) {
     results.records = read_records(records);
@@ -58,7 +57,7 @@ int run(const Settings& settings, const std::string& command) {
     }
   }
   const std::string figure = write_report(settings, results, command);
-  print_claims(settings, Table(results.records));
+  print_claims(settings, results.records);
   std::printf("\n%s\n%s\n%s\n", records.string().c_str(), (settings.output / "summary.md").string().c_str(),
               figure.c_str());
   return 0;
@@ -68,12 +67,8 @@ int run(const Settings& settings, const std::string& command) {
 
 int main(int count, char** arguments) {
   try {
-    return run(parse(count, arguments), command_line("forgetting", count, arguments));
-  } catch (const CLI::CallForHelp&) {
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "forgetting: %s (see --help)\n", error.what());
-    return 2;
+    const std::optional<Settings> settings = parse(count, arguments);
+    return settings ? run(*settings, studies::command_line("forgetting", count, arguments)) : 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "forgetting: %s\n", error.what());
     return 2;

@@ -1,7 +1,8 @@
 #pragma once
 /// Reads the small tables that a study keeps beside its records.
 
-#include <incontext/incontext.hpp>
+#include <incontext/core/error.hpp>
+#include <incontext/report/csv.hpp>
 
 #include <filesystem>
 #include <fstream>

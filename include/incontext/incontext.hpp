@@ -6,6 +6,7 @@
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
 #include "incontext/core/executor.hpp"
+#include "incontext/core/function_reference.hpp"
 #include "incontext/core/key.hpp"
 #include "incontext/core/lanes.hpp"
 #include "incontext/core/matrix.hpp"

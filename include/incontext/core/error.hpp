@@ -5,6 +5,7 @@
 #include "incontext/core/config.hpp"
 
 #include <charconv>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -49,30 +50,75 @@ class NonFiniteError : public Error {
 
 namespace detail {
 
-// Overloads and not a stream: the parts of every message are types of their own, and looking each of them up among the
-// operators << of everything that is included was a good part of the time that a program took to compile.
-inline void append(std::string& message, std::string_view part) { message += part; }
-inline void append(std::string& message, const char* part) { message += part; }
-inline void append(std::string& message, char part) { message += part; }
-inline void append(std::string& message, int part) { message += std::to_string(part); }
-inline void append(std::string& message, unsigned part) { message += std::to_string(part); }
-inline void append(std::string& message, long part) { message += std::to_string(part); }
-inline void append(std::string& message, unsigned long part) { message += std::to_string(part); }
-inline void append(std::string& message, long long part) { message += std::to_string(part); }
-inline void append(std::string& message, unsigned long long part) { message += std::to_string(part); }
-inline void append(std::string& message, double part) {
-  char digits[32];
-  message.append(digits, std::to_chars(digits, digits + sizeof(digits), part, std::chars_format::general, 6).ptr);
+/// A part of a message, a string or a number, until the message is joined. Its constructors are overloads and there is
+/// no stream: the parts of every message are types of their own, and looking each of them up among the operators << of
+/// everything that is included was a good part of the time that a program took to compile. Joining what no longer has
+/// types of its own is one function for all messages, so that a check leaves little code where it stands.
+class MessagePart {
+ public:
+  MessagePart(std::string_view string) : kind_(Kind::string), string_(string) {}
+  MessagePart(const char* string) : kind_(Kind::literal), literal_(string) {}
+  MessagePart(char character) : kind_(Kind::character), character_(character) {}
+  MessagePart(int number) : MessagePart(static_cast<long long>(number)) {}
+  MessagePart(long number) : MessagePart(static_cast<long long>(number)) {}
+  MessagePart(long long number) : kind_(Kind::integer), integer_(number) {}
+  MessagePart(unsigned number) : MessagePart(static_cast<unsigned long long>(number)) {}
+  MessagePart(unsigned long number) : MessagePart(static_cast<unsigned long long>(number)) {}
+  MessagePart(unsigned long long number) : kind_(Kind::natural), natural_(number) {}
+  MessagePart(double number) : kind_(Kind::real), real_(number) {}
+
+  void append_to(std::string& message) const {
+    char digits[32];
+    char* const end = digits + sizeof(digits);
+    switch (kind_) {
+      case Kind::string:
+        message += string_;
+        return;
+      case Kind::literal:
+        message += literal_;
+        return;
+      case Kind::character:
+        message += character_;
+        return;
+      case Kind::integer:
+        message.append(digits, std::to_chars(digits, end, integer_).ptr);
+        return;
+      case Kind::natural:
+        message.append(digits, std::to_chars(digits, end, natural_).ptr);
+        return;
+      case Kind::real:
+        message.append(digits, std::to_chars(digits, end, real_, std::chars_format::general, 6).ptr);
+        return;
+    }
+  }
+
+ private:
+  enum class Kind { string, literal, character, integer, natural, real };
+  Kind kind_;
+  union {
+    std::string_view string_;
+    const char* literal_;
+    char character_;
+    long long integer_;
+    unsigned long long natural_;
+    double real_;
+  };
+};
+
+[[nodiscard]] inline std::string joined(std::initializer_list<MessagePart> parts) {
+  std::string message;
+  for (const MessagePart& part : parts) {
+    part.append_to(message);
+  }
+  return message;
 }
 
 }  // namespace detail
 
 /// Joins strings and numbers into one string, as a stream would print them.
 template <class... Parts>
-[[nodiscard]] std::string text(const Parts&... parts) {
-  std::string message;
-  (detail::append(message, parts), ...);
-  return message;
+[[nodiscard]] inline std::string text(const Parts&... parts) {
+  return detail::joined({detail::MessagePart(parts)...});
 }
 
 /// Reports an error: throws `Type`, or prints and aborts where exceptions are off.
@@ -86,11 +132,21 @@ template <class Type>
 #endif
 }
 
+namespace detail {
+
+/// Out of line, so that a check is a comparison and a call.
+template <class Type>
+[[noreturn]] inline void raise_joined(std::initializer_list<MessagePart> parts) {
+  raise<Type>(joined(parts));
+}
+
+}  // namespace detail
+
 /// Raises a `Type` made of the remaining arguments unless `condition` holds. The parts are only joined on failure.
 template <class Type = ConfigurationError, class... Parts>
 inline void require(bool condition, const Parts&... parts) {
   if (!condition) [[unlikely]] {
-    raise<Type>(text(parts...));
+    detail::raise_joined<Type>({detail::MessagePart(parts)...});
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
+#include "incontext/core/function_reference.hpp"
 
 #include <condition_variable>
 #include <cstddef>
@@ -57,16 +58,14 @@ class ShardFunction {
   template <class Callable>
   requires(!std::is_same_v<std::remove_cvref_t<Callable>, ShardFunction> && std::is_invocable_v<Callable&, Index>)
       ShardFunction(Callable& callable)
-      : object_(const_cast<void*>(static_cast<const void*>(&callable))),
-        invoke_([](void* object, Index shard) { (*static_cast<Callable*>(object))(shard); }) {}
+      : function_(callable) {}
   void operator()(Index shard) const {
     const detail::ShardGuard guard;
-    invoke_(object_, shard);
+    function_(shard);
   }
 
  private:
-  void* object_;
-  void (*invoke_)(void*, Index);
+  FunctionReference<void(Index)> function_;
 };
 
 namespace detail {

@@ -6,8 +6,8 @@
 #include "incontext/core/matrix.hpp"
 
 #include <algorithm>
-#include <deque>
 #include <memory>
+#include <vector>
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -91,9 +91,17 @@ class Workspace {
   }
 
   Workspace() = default;
+  /// A copy holds as much memory, not what is in it: views are of the other's.
   Workspace(const Workspace& other) { *this = other; }
   Workspace& operator=(const Workspace& other) {
-    chunks_ = other.chunks_, current_ = other.current_, used_ = other.used_;
+    if (this == &other) {
+      return *this;
+    }
+    chunks_.clear();
+    for (const auto& chunk : other.chunks_) {
+      chunks_.emplace_back(chunk.size());
+    }
+    current_ = other.current_, used_ = other.used_;
     temporary_ = other.temporary_ ? std::make_unique<Workspace>(*other.temporary_) : nullptr;
     return *this;
   }
@@ -106,7 +114,7 @@ class Workspace {
   static constexpr Index granule = 16;
   static constexpr Index crowding = 128;
   static constexpr Index smallest_chunk = Index{1} << 16;
-  std::deque<AlignedVector<Scalar>> chunks_;
+  std::vector<AlignedVector<Scalar>> chunks_;
   std::size_t current_ = 0;
   Index used_ = 0;
   std::unique_ptr<Workspace> temporary_;

@@ -106,21 +106,16 @@ namespace detail {
 /// elements; tensors of one width are sorted by name.
 /// \throws FileError if the file could not be read back: a name that is not UTF-8, bytes that do not fit the shape
 [[nodiscard]] inline SafetensorsHeader describe(const TensorFile& file, std::string_view origin) {
-  using NamedTensor = std::pair<const std::string, Tensor>;
-  std::vector<const NamedTensor*> order;
-  for (const NamedTensor& tensor : file.tensors) {
-    order.push_back(&tensor);
-  }
-  std::stable_sort(order.begin(), order.end(), [](const NamedTensor* left, const NamedTensor* right) {
-    return bytes_of(left->second.type) > bytes_of(right->second.type);
-  });
-
   SafetensorsHeader header;
   header.metadata = file.metadata;
   Index end = 0;
-  for (const NamedTensor* tensor : order) {
-    const Index begin = std::exchange(end, end + static_cast<Index>(tensor->second.bytes.size()));
-    header.tensors.emplace(tensor->first, TensorEntry{tensor->second.type, tensor->second.shape, begin, end});
+  for (const Index width : {8, 4, 2, 1}) {
+    for (const auto& [name, tensor] : file.tensors) {
+      if (bytes_of(tensor.type) == width) {
+        const Index begin = std::exchange(end, end + static_cast<Index>(tensor.bytes.size()));
+        header.tensors.emplace(name, TensorEntry{tensor.type, tensor.shape, begin, end});
+      }
+    }
   }
 
   const std::string json = format_safetensors_header(header).substr(safetensors_length_bytes);

@@ -124,8 +124,9 @@ struct SafetensorsHeader {
     for (const NamedEntry& tensor : tensors) {
       order.push_back(&tensor);
     }
-    std::stable_sort(order.begin(), order.end(), [](const NamedEntry* left, const NamedEntry* right) {
-      return std::tie(left->second.begin, left->second.end) < std::tie(right->second.begin, right->second.end);
+    std::sort(order.begin(), order.end(), [](const NamedEntry* left, const NamedEntry* right) {
+      return std::tie(left->second.begin, left->second.end, left->first) <
+             std::tie(right->second.begin, right->second.end, right->first);
     });
     return order;
   }

@@ -8,7 +8,7 @@
 #include "incontext/core/workspace.hpp"
 #include "incontext/simd/packed_operand.hpp"
 
-#include <algorithm>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -29,8 +29,6 @@ class PackedWeights {
   PackedWeights() = default;
   PackedWeights(std::vector<WeightMatrix> matrices, Precision precision)
       : precision_(precision), matrices_(std::move(matrices)) {
-    std::sort(matrices_.begin(), matrices_.end(),
-              [](const WeightMatrix& left, const WeightMatrix& right) { return left.id.offset < right.id.offset; });
     Index size = 0;
     for (const WeightMatrix& matrix : matrices_) {
       for (const Orientation orientation : {Orientation::as_stored, Orientation::transposed}) {
@@ -57,14 +55,12 @@ class PackedWeights {
 
   /// The panels of a matrix that was packed, or null.
   [[nodiscard]] const PackedOperand<Scalar>* find(ParameterId id, Orientation orientation) const {
-    const auto found =
-        std::lower_bound(matrices_.begin(), matrices_.end(), id.offset,
-                         [](const WeightMatrix& matrix, Index offset) { return matrix.id.offset < offset; });
-    if (found == matrices_.end() || found->id.offset != id.offset) {
-      return nullptr;
+    for (std::size_t place = 0; place < matrices_.size(); ++place) {
+      if (matrices_[place].id.offset == id.offset) {
+        return &operands_[2 * place + (orientation == Orientation::transposed ? 1 : 0)];
+      }
     }
-    return &operands_[static_cast<std::size_t>(2 * (found - matrices_.begin()) +
-                                               (orientation == Orientation::transposed ? 1 : 0))];
+    return nullptr;
   }
 
   /// The memory held, in bytes.

@@ -4,6 +4,7 @@
 
 #include "incontext/core/error.hpp"
 #include "incontext/core/executor.hpp"
+#include "incontext/core/function_reference.hpp"
 #include "incontext/core/key.hpp"
 #include "incontext/policy/observer.hpp"
 #include "incontext/policy/run.hpp"
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -123,42 +125,51 @@ class Suite {
 class Evaluate : public Stage {
  public:
   /// `stage` is what the records call this moment: "pretrained", "fine-tuned".
-  Evaluate(std::string stage, Suite suite) : stage_(std::move(stage)), suite_(std::move(suite)) {}
+  Evaluate(std::string stage, Suite suite)
+      : stage_(std::move(stage)), suite_(std::make_shared<const Suite>(std::move(suite))) {}
 
   template <StudyRun Run, class... Observers>
   [[nodiscard]] Run apply(Run run, Observers&... observers) const {
-    const auto first = static_cast<Index>(run.records().size());
-    for (const Suite::NamedPrompts& task : suite_.tasks()) {
-      const Prompts mapped = run.view().apply(task.prompts);
-      const auto record = [&](const std::string& predictor, Predictions predictions) {
-        append(run, task, predictor, run.view().invert_predictions(std::move(predictions), task.prompts));
-      };
-      record("transformer", run.model().predict(mapped, run.executor()));
-      for (const Suite::NamedPredictor& reference : suite_.references()) {
-        record(reference.name, reference.predict(mapped, run.executor()));
-      }
-    }
-    const std::vector<Record> added(run.records().begin() + first, run.records().end());
+    const std::vector<Record> added = measure(
+        run.settings(), [&](const Prompts& prompts) { return run.view().apply(prompts); },
+        [&](const Prompts& prompts) { return run.model().predict(prompts, run.executor()); },
+        [&](Predictions predictions, const Prompts& prompts) {
+          return run.view().invert_predictions(std::move(predictions), prompts);
+        });
+    append_records(run.records(), added);
     (detail::show(added, observers), ...);
     return run;
   }
 
  private:
-  template <class Run>
-  void append(Run& run, const Suite::NamedPrompts& task, const std::string& predictor,
-              const Predictions& predictions) const {
-    const auto add = [&](const char* metric, const Vector& values) {
-      for (Index exemplars = 0; exemplars < values.size(); ++exemplars) {
-        run.records().push_back({run.settings().study, run.settings().seed, stage_, task.name, exemplars, predictor,
-                                 metric, values[exemplars]});
+  // The records of one run: its view on prompts, its model, and the view back.
+  [[nodiscard]] std::vector<Record> measure(const RunSettings& run, FunctionReference<Prompts(const Prompts&)> view,
+                                            FunctionReference<Predictions(const Prompts&)> model,
+                                            FunctionReference<Predictions(Predictions, const Prompts&)> back) const {
+    std::vector<Record> records;
+    for (const Suite::NamedPrompts& task : suite_->tasks()) {
+      const Prompts mapped = view(task.prompts);
+      const auto record = [&](const std::string& predictor, Predictions answers) {
+        const Predictions predictions = back(std::move(answers), task.prompts);
+        const auto add = [&](const char* metric, const Vector& values) {
+          for (Index exemplars = 0; exemplars < values.size(); ++exemplars) {
+            records.push_back(
+                {run.study, run.seed, stage_, task.name, exemplars, predictor, metric, values[exemplars]});
+          }
+        };
+        add("squared_error_target", squared_error(predictions, task.prompts.targets));
+        add("squared_error_label", squared_error(predictions, task.prompts.labels));
+      };
+      record("transformer", model(mapped));
+      for (const Suite::NamedPredictor& reference : suite_->references()) {
+        record(reference.name, reference.predict(mapped, run.executor));
       }
-    };
-    add("squared_error_target", squared_error(predictions, task.prompts.targets));
-    add("squared_error_label", squared_error(predictions, task.prompts.labels));
+    }
+    return records;
   }
 
   std::string stage_;
-  Suite suite_;
+  std::shared_ptr<const Suite> suite_;  // copies of a study share it
 };
 
 /// Shows the run to a function, in the middle of a study: `Inspect{[&](const auto& run) { ... }}`.

@@ -4,6 +4,8 @@
 
 #include "incontext/policy/stage.hpp"
 
+#include <cstddef>
+#include <span>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -19,14 +21,14 @@ class Fork : public Stage {
 
   template <StudyRun Run, class... Observers>
   [[nodiscard]] Run apply(Run run, Observers&... observers) const {
-    const auto first = static_cast<Index>(run.records().size());
+    const std::size_t first = run.records().size();
     std::vector<Record> added;
     const auto follow = [&](const auto& branch) {
       const auto result = branch.apply(run.branch(), observers...);
-      added.insert(added.end(), result.records().begin() + first, result.records().end());
+      append_records(added, std::span(result.records()).subspan(first));
     };
     std::apply([&](const Branches&... branch) { (follow(branch), ...); }, branches_);
-    run.records().insert(run.records().end(), added.begin(), added.end());
+    append_records(run.records(), added);
     return run;
   }
 

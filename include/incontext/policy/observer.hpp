@@ -90,6 +90,43 @@ void save(const State& state, Observer& observer) {
   }
 }
 
+/// A non-owning reference to an observer of training stages: a training loop is compiled once, whoever is told.
+template <class Scalar>
+class ObserverReference {
+ public:
+  using State = TrainingState<Scalar>;
+
+  template <class Observer>
+  explicit ObserverReference(Observer& observer)
+      : observer_(const_cast<void*>(static_cast<const void*>(&observer))), hooks_(&hooks_of<Observer>) {}
+
+  void restore(State& state) const { hooks_->restore(observer_, state); }
+  void begin(State& state) const { hooks_->begin(observer_, state); }
+  /// True if the observer asks to stop.
+  [[nodiscard]] bool step(State& state) const { return hooks_->step(observer_, state); }
+  void end(State& state) const { hooks_->end(observer_, state); }
+  void save(const State& state) const { hooks_->save(observer_, state); }
+
+ private:
+  struct Hooks {
+    void (*restore)(void*, State&);
+    void (*begin)(void*, State&);
+    bool (*step)(void*, State&);
+    void (*end)(void*, State&);
+    void (*save)(void*, const State&);
+  };
+  template <class Observer>
+  static constexpr Hooks hooks_of = {
+      [](void* observer, State& state) { detail::restore(state, *static_cast<Observer*>(observer)); },
+      [](void* observer, State& state) { detail::begin(state, *static_cast<Observer*>(observer)); },
+      [](void* observer, State& state) { return detail::step(state, *static_cast<Observer*>(observer)); },
+      [](void* observer, State& state) { detail::end(state, *static_cast<Observer*>(observer)); },
+      [](void* observer, const State& state) { detail::save(state, *static_cast<Observer*>(observer)); }};
+
+  void* observer_;
+  const Hooks* hooks_;
+};
+
 template <class Observer>
 void show(const std::vector<Record>& records, Observer& observer) {
   if constexpr (requires { observer.on_records(records); }) {

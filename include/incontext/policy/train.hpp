@@ -3,6 +3,7 @@
 /// The training loop and the stage around it that Pretrain and FineTune share.
 
 #include "incontext/core/error.hpp"
+#include "incontext/core/function_reference.hpp"
 #include "incontext/nn/batch_gradient.hpp"
 #include "incontext/optim/clip_norm.hpp"
 #include "incontext/optim/gradient_transform.hpp"
@@ -13,8 +14,11 @@
 #include "incontext/task/task.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
+#include <map>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -81,6 +85,58 @@ std::string listed(const std::vector<Value>& values) {
 /// What of a loss a checkpoint has to belong to.
 inline std::string describe(const SquaredError& loss) { return listed(loss.weights); }
 inline std::string describe(const CrossEntropy&) { return "of the batch"; }
+
+/// What a checkpoint has to belong to.
+template <class Loss>
+std::map<std::string, std::string> describe(const TrainSettingsFor<Loss>& settings, const TransformerSettings& model,
+                                            std::string architecture, std::string optimiser, std::string task) {
+  return {{"architecture", std::move(architecture)},
+          {"batch", std::to_string(settings.batch)},
+          {"curriculum", describe(settings.curriculum)},
+          {"freeze", listed(settings.freeze)},
+          {"loss weights", describe(settings.loss)},
+          {"model", describe(model)},
+          {"optimiser", std::move(optimiser)},
+          {"steps", std::to_string(settings.steps)},
+          {"task", std::move(task)}};
+}
+
+/// The steps of a stage and what is told to observers; `advance` does one step.
+template <class Scalar>
+void run_steps(TrainingState<Scalar>& state, FunctionReference<void()> advance,
+               std::span<const ObserverReference<Scalar>> observers) {
+  for (const ObserverReference<Scalar>& observer : observers) {
+    observer.restore(state);
+  }
+  for (const ObserverReference<Scalar>& observer : observers) {
+    observer.begin(state);
+  }
+  if (state.finished) {
+    return;
+  }
+  const auto save = [&] {
+    for (const ObserverReference<Scalar>& observer : observers) {
+      observer.save(state);
+    }
+  };
+  while (state.step < state.steps) {
+    advance();
+    ++state.step;
+    bool stop = false;
+    for (const ObserverReference<Scalar>& observer : observers) {
+      stop = observer.step(state) || stop;  // all are told, whoever asks to stop
+    }
+    if (stop) {
+      break;
+    }
+    save();
+  }
+  state.finished = true;
+  for (const ObserverReference<Scalar>& observer : observers) {
+    observer.end(state);
+  }
+  save();
+}
 
 /// A hash (FNV-1a, 64 bits) of a batch of a task: two tasks that draw the same examples are taken for one. So a stage
 /// is not resumed on another pool, noise or mixture, though it can only tell what shows in the batch.
@@ -174,15 +230,8 @@ template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observe
   state.place = run.place();
   state.steps = settings.steps;
   state.key = run.stage_key();
-  state.settings = {{"architecture", Model::architecture_type::name},
-                    {"batch", std::to_string(settings.batch)},
-                    {"curriculum", detail::describe(settings.curriculum)},
-                    {"freeze", detail::listed(settings.freeze)},
-                    {"loss weights", detail::describe(settings.loss)},
-                    {"model", detail::describe(model.settings())},
-                    {"optimiser", trainer.describe()},
-                    {"steps", std::to_string(settings.steps)},
-                    {"task", detail::fingerprint(task.sample(state.key.fold("fingerprint"), settings.batch))}};
+  state.settings = detail::describe(settings, model.settings(), Model::architecture_type::name, trainer.describe(),
+                                    detail::fingerprint(task.sample(state.key.fold("fingerprint"), settings.batch)));
   state.buffers.emplace_back("", &model.parameters());
   trainer.visit([&](std::string_view buffer_name, ParameterBuffer<Scalar>& buffer) {
     state.buffers.emplace_back(std::string(buffer_name), &buffer);
@@ -197,26 +246,14 @@ template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observe
     }
     return task.sample(key, settings.batch);
   };
-
-  (detail::restore(state, observers), ...);
-  (detail::begin(state, observers), ...);
-  if (!state.finished) {
-    while (state.step < state.steps) {
-      const Examples batch = sample(state.step);
-      state.loss = trainer.step(model, batch, state.step, run.executor());
-      state.tokens_a_step = batch.count * trainer.gradient().tokens_of(batch);
-      ++state.step;
-      bool stop = false;
-      ((stop = detail::step(state, observers) || stop), ...);  // all are told, whoever asks to stop
-      if (stop) {
-        break;
-      }
-      (detail::save(state, observers), ...);
-    }
-    state.finished = true;
-    (detail::end(state, observers), ...);
-    (detail::save(state, observers), ...);
-  }
+  const auto advance = [&] {
+    const Examples batch = sample(state.step);
+    state.loss = trainer.step(model, batch, state.step, run.executor());
+    state.tokens_a_step = batch.count * trainer.gradient().tokens_of(batch);
+  };
+  const std::array<detail::ObserverReference<Scalar>, sizeof...(Observers)> references{
+      detail::ObserverReference<Scalar>(observers)...};
+  detail::run_steps<Scalar>(state, advance, references);
   run.next_stage();
   return run;
 }

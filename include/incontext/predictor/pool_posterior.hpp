@@ -45,9 +45,7 @@ class PoolPosterior {
   /// \throws ShapeError if prompts and pool differ in dimension
   [[nodiscard]] Predictions predict(const Prompts& prompts) const {
     Predictions predictions(prompts.count, prompts.points);
-    for_each_point(prompts, [&](Index prompt, Index point, double prediction, double, double) {
-      predictions(prompt, point) = prediction;
-    });
+    infer(prompts, predictions, nullptr);
     return predictions;
   }
 
@@ -57,13 +55,7 @@ class PoolPosterior {
   [[nodiscard]] Inference infer(const Prompts& prompts) const {
     require_density("PoolPosterior::infer", settings_.noise);
     Inference inference{Predictions(prompts.count, prompts.points), RowMatrix<double>(prompts.count, prompts.points)};
-    const double label_cost = half_log_two_pi + std::log(settings_.noise);
-    const auto tasks = static_cast<double>(pool_.cols());
-    for_each_point(prompts, [&](Index prompt, Index point, double prediction, double smallest_square, double total) {
-      inference.predictions(prompt, point) = prediction;
-      inference.log_evidence(prompt, point) =
-          std::log(total / tasks) - 0.5 * smallest_square - static_cast<double>(point) * label_cost;
-    });
+    infer(prompts, inference.predictions, &inference.log_evidence);
     return inference;
   }
 
@@ -77,13 +69,12 @@ class PoolPosterior {
   [[nodiscard]] const Settings& settings() const { return settings_; }
 
  private:
-  // Calls visit(prompt, point, prediction, s, t) everywhere, where the tasks' likelihoods sum to t exp(-s / 2) up to
-  // the factor that they share.
-  template <class Visit>
-  void for_each_point(const Prompts& prompts, Visit&& visit) const {
+  // Fills predictions, and the log evidence where it is wanted, [count, points] both.
+  void infer(const Prompts& prompts, Predictions& predictions, RowMatrix<double>* log_evidence) const {
     require<ShapeError>(prompts.dimension == dimension(), "PoolPosterior: prompts of ", prompts.dimension,
                         " dimensions for a pool of tasks in ", dimension());
     const double precision = settings_.noise > 0.0 ? 1.0 / settings_.noise : 1.0;
+    const double label_cost = log_evidence != nullptr ? half_log_two_pi + std::log(settings_.noise) : 0.0;
     const Index tasks = pool_.cols();
     Vector outputs(tasks);                    // x . w_i
     Vector squares(tasks);                    // ||y - X w_i||^2 / noise^2, or ||y - X w_i||^2 without noise
@@ -111,7 +102,11 @@ class PoolPosterior {
           squared_scale += scale * scale;
         }
         const double total = sum(likelihoods.data(), tasks);
-        visit(prompt, point, inner_product(likelihoods.data(), outputs.data(), tasks) / total, least, total);
+        predictions(prompt, point) = inner_product(likelihoods.data(), outputs.data(), tasks) / total;
+        if (log_evidence != nullptr) {
+          (*log_evidence)(prompt, point) =
+              std::log(total / static_cast<double>(tasks)) - 0.5 * least - static_cast<double>(point) * label_cost;
+        }
         for (Index task = 0; task < tasks; ++task) {
           const double residual = (label - outputs[task]) * precision;
           squares[task] += residual * residual;

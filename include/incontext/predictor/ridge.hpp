@@ -9,6 +9,7 @@
 #include "incontext/predictor/inference.hpp"
 #include "incontext/task/prompts.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 INCONTEXT_NAMESPACE_BEGIN
@@ -88,7 +89,8 @@ class Ridge {
         regression.query(&prompts.inputs(prompt * prompts.points + point, 0));
         regression.append(prompts.labels(prompt, point));
       }
-      weights.row(prompt) = regression.weights().transpose();
+      const Vector its_weights = regression.weights();
+      std::copy_n(its_weights.data(), its_weights.size(), &weights(prompt, 0));
     }
     return weights;
   }

@@ -5,7 +5,9 @@
 #include "incontext/core/config.hpp"
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <vector>
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -22,5 +24,10 @@ struct Record {
 
   bool operator==(const Record&) const = default;
 };
+
+/// Puts `added` behind `records`.
+inline void append_records(std::vector<Record>& records, std::span<const Record> added) {
+  records.insert(records.end(), added.begin(), added.end());
+}
 
 INCONTEXT_NAMESPACE_END

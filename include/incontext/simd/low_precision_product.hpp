@@ -2,6 +2,7 @@
 /// \file
 /// Matrix products of floats whose operands are rounded to bfloat16, or split into two: C = start + A B, C += A^T B.
 
+#include "incontext/core/function_reference.hpp"
 #include "incontext/core/matrix.hpp"
 #include "incontext/core/workspace.hpp"
 #include "incontext/simd/bfloat16.hpp"
@@ -10,9 +11,7 @@
 #include "incontext/simd/precision.hpp"
 
 #include <algorithm>
-#include <array>
 #include <new>
-#include <utility>
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -116,6 +115,10 @@ inline void rows_of_transposed(MatrixView<const float> a, Bfloat16Pair* target) 
 
 }  // namespace detail
 
+/// What is done to a block of C as soon as it is there: called with its first row, first column, rows and columns. A
+/// block is enough work to hide an indirect call, so the product is compiled once, whatever is fused with it.
+using BlockFinish = FunctionReference<void(Index, Index, Index, Index)>;
+
 /// The right operand of low-precision products in tiles: the bfloat16 nearest to it, and for bf16x3 what they leave.
 struct PackedTiles {
   const Bfloat16Pair* high = nullptr;
@@ -170,9 +173,8 @@ inline PackedRows pack_rows(MatrixView<const float> a, Orientation orientation, 
 
 /// C = start + A B on blocks of 32 x 32: whole ones from where the start lies to where C does, those at the edges
 /// through a buffer.
-template <class Finish>
 inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<float> c,
-                          const ProductStart<float>& start, Finish&& finish) {
+                          const ProductStart<float>& start, const BlockFinish& finish) {
   const MatrixUnit unit;
   const Index steps = whole_blocks(b.inner) / block_size;
   const Index panel = steps * 2 * tile_pairs;
@@ -181,12 +183,12 @@ inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<
     const Bfloat16Pair* const tiles = b.high + column / block_size * panel;
     const BlockOperands both_high{a.high + row * a.stride, a.stride, tiles, steps};
     if (b.low == nullptr) {
-      return unit.compute(std::array{both_high}, sums);
+      return unit.compute({&both_high, 1}, sums);
     }
     const Bfloat16Pair* const rest = b.low + column / block_size * panel;  // the small products first
-    unit.compute(std::array{BlockOperands{a.high + row * a.stride, a.stride, rest, steps},
-                            BlockOperands{a.low + row * a.stride, a.stride, tiles, steps}, both_high},
-                 sums);
+    const BlockOperands terms[] = {
+        {a.high + row * a.stride, a.stride, rest, steps}, {a.low + row * a.stride, a.stride, tiles, steps}, both_high};
+    unit.compute(terms, sums);
   };
   const auto ask_for = [&](Index row, Index column) {
     for (Index within = row; within < (std::min)(row + block_size, c.rows); ++within) {
@@ -236,7 +238,9 @@ inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<
         const bool is_last = column + block_size >= last;
         ask_for(is_last ? row + block_size : row, is_last ? first : column + block_size);
         block(row, column);
-        finish(row, column, (std::min)(block_size, c.rows - row), (std::min)(block_size, c.columns - column));
+        if (finish) {
+          finish(row, column, (std::min)(block_size, c.rows - row), (std::min)(block_size, c.columns - column));
+        }
       }
     }
   }
@@ -245,9 +249,8 @@ inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<
 }  // namespace detail
 
 /// C = start + A B with bfloat16 operands. Shapes [m, k] [k, n] -> [m, n].
-template <class Finish = NoFinish>
 inline void multiply(MatrixView<const float> a, const PackedTiles& b, MatrixView<float> c,
-                     const ProductStart<float>& start, Workspace<float>& shared, Finish&& finish = {}) {
+                     const ProductStart<float>& start, Workspace<float>& shared, const BlockFinish& finish = {}) {
   Workspace<float>& workspace = shared.temporary();
   const auto mark = workspace.mark();
   const detail::PackedRows rows = detail::pack_rows(a, Orientation::as_stored, b.low != nullptr, workspace);
@@ -264,7 +267,7 @@ inline void multiply_transposed_left(Precision precision, MatrixView<const float
       detail::pack_rows(a, Orientation::transposed, precision == Precision::bf16x3, workspace);
   const PackedTiles tiles =
       pack_tiles(precision, b, workspace.take(1, PackedTiles::size(precision, b.rows, b.columns)).data);
-  detail::block_product(rows, tiles, c, start, NoFinish{});
+  detail::block_product(rows, tiles, c, start, {});
   workspace.release(mark);
 }
 

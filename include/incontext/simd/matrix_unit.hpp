@@ -14,10 +14,10 @@
 #include "incontext/simd/batch.hpp"
 #include "incontext/simd/bfloat16.hpp"
 
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #if defined(INCONTEXT_TARGET_HAS_AMX) && defined(__linux__)
 #define INCONTEXT_HAS_AMX
@@ -55,8 +55,7 @@ struct BlockSums {
 namespace detail {
 
 /// target = start + the sum over the terms of A B, in the order of the matrix unit, on vectors.
-template <std::size_t terms>
-inline void emulated_block(const std::array<BlockOperands, terms>& operands, const BlockSums& sums) {
+inline void emulated_block(std::span<const BlockOperands> operands, const BlockSums& sums) {
   constexpr Index lanes = batch_size<float>;
   using Bits = xsimd::batch<std::uint32_t>;
   const auto floats = [](const Bits& bits) { return xsimd::bitwise_cast<Batch<float>>(bits); };
@@ -126,8 +125,7 @@ inline constexpr TileConfiguration tile_configuration{};
 inline bool ask_for_tiles() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 
 /// The same on the matrix unit: four tiles of sums, two of A, two of B.
-template <std::size_t terms>
-inline void matrix_unit_block(const std::array<BlockOperands, terms>& operands, const BlockSums& sums) {
+inline void matrix_unit_block(std::span<const BlockOperands> operands, const BlockSums& sums) {
   const auto bytes = [](Index floats) { return static_cast<std::size_t>(floats) * sizeof(float); };
   const bool is_whole = sums.rows > 16;
   if (sums.start == nullptr) {
@@ -202,8 +200,7 @@ class MatrixUnit {
   }
 
   /// target = start + the sum over the terms of A B, term by term.
-  template <std::size_t terms>
-  void compute(const std::array<BlockOperands, terms>& operands, const BlockSums& sums) const {
+  void compute(std::span<const BlockOperands> operands, const BlockSums& sums) const {
 #if defined(INCONTEXT_HAS_AMX)
     if (is_present()) {
       return detail::matrix_unit_block(operands, sums);

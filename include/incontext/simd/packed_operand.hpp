@@ -54,7 +54,7 @@ inline void multiply(MatrixView<const Scalar> a, const PackedOperand<Scalar>& b,
                      const ProductStart<Scalar>& start, Workspace<Scalar>& workspace, Finish&& finish = {}) {
   if constexpr (std::is_same_v<Scalar, float>) {
     if (is_low<Scalar>(b.precision)) {
-      return multiply(a, b.tiles, c, start, workspace, std::forward<Finish>(finish));
+      return multiply(a, b.tiles, c, start, workspace, finish);
     }
   }
   multiply<Scalar>(a, b.panels, c, start, WholeProduct{b.panels.inner, b.panels.columns}, std::forward<Finish>(finish));

@@ -15,7 +15,6 @@
 #include <array>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -33,8 +32,10 @@ class PromptPool {
   explicit PromptPool(Slots slots) : slots_(std::move(slots)) {
     for (std::size_t slot = 0; slot < prompt_slots; ++slot) {
       require(!slots_[slot].empty(), "PromptPool: slot ", slot, " has no tokens, expected at least one");
-      const std::unordered_set<int> distinct(slots_[slot].begin(), slots_[slot].end());
-      require(distinct.size() == slots_[slot].size(), "PromptPool: slot ", slot, " has a token twice");
+      std::vector<int> sorted = slots_[slot];
+      std::sort(sorted.begin(), sorted.end());
+      require(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end(), "PromptPool: slot ", slot,
+              " has a token twice");
     }
   }
 
