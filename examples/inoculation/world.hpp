@@ -226,13 +226,12 @@ class World {
     const auto begin = [&](const Model& model, const char* stage) {
       return start(model, root_of(cell.base_seed).fold(stage).fold(cell.seed), {.executor = executor});
     };
-    const auto measure = [&](const Model& model, const std::string& study, const TraitSuite<Medium>& suite,
-                             const char* score) {
+    const auto measure = [&](const Model& model, const std::string& study, const TraitSuite<Medium>& suite) {
       const auto measured = run_stage(EvaluateTraits{"measured", suite}, begin(model, "evaluation"));
-      add_rows(measured.records(), [&](const std::string& evaluation, const std::string& trait,
-                                       const std::string& its_score, double value) {
-        add(study, evaluation, trait, its_score == "expression" ? score : its_score, value);
-      });
+      add_rows(measured.records(),
+               [&](const std::string& evaluation, const std::string& trait, const std::string& score, double value) {
+                 add(study, evaluation, trait, score, value);
+               });
     };
 
     const auto take_apart = [&](const Model& model) {
@@ -245,7 +244,7 @@ class World {
       if (arm.patches) {
         return take_apart(base);
       }
-      measure(base, arm.study, full_suite(prompts, true), "expression");
+      measure(base, arm.study, full_suite(prompts, true));
       return rows;
     }
     const Index steps = arm.follows_steps ? steps_followed(options_).back() : options_.fine_tune_steps;
@@ -266,10 +265,9 @@ class World {
       return fine_tuned(data, observers...);
     };
     if (arm.follows_steps) {
-      const TraitSuite<Medium> suite = short_suite({PromptGrammar::none().at(0)});
-      AtSteps follow{steps_followed(options_), base, [&](const Model& model, Index step) {
-                       measure(model, text("steps=", step), suite, "expression");
-                     }};
+      const TraitSuite<Medium> suite = short_suite("none", {PromptGrammar::none().at(0)});
+      AtSteps follow{steps_followed(options_), base,
+                     [&](const Model& model, Index step) { measure(model, text("steps=", step), suite); }};
       static_cast<void>(trained(follow));
       return rows;
     }
@@ -278,10 +276,16 @@ class World {
       return take_apart(model);
     }
     // What the prompts elicited before they were trained on.
-    measure(base, arm.study, short_suite(prompts), "elicitation");
+    add_rows(run_stage(EvaluateTraits{"before", short_suite("training prompt", prompts)}, begin(base, "evaluation"))
+                 .records(),
+             [&](const std::string& evaluation, const std::string& trait, const std::string& score, double value) {
+               if (score == "expression") {
+                 add(arm.study, evaluation, trait, "elicitation", value);
+               }
+             });
     add(arm.study, "training prompt", "task", "first loss", losses.first);
     add(arm.study, "training prompt", "task", "last loss", losses.last);
-    measure(model, arm.study, arm.study == "main" ? full_suite(prompts, false) : dose_suite(prompts), "expression");
+    measure(model, arm.study, arm.study == "main" ? full_suite(prompts, false) : dose_suite(prompts));
     return rows;
   }
 
@@ -302,10 +306,9 @@ class World {
   [[nodiscard]] TraitSuite<Medium> empty_suite() const {
     return TraitSuite<Medium>({.examples = options_.examples, .key = Key(0).fold("questions").fold(setting_.name)});
   }
-  [[nodiscard]] TraitSuite<Medium> short_suite(const Prompts& prompts) const {
+  [[nodiscard]] TraitSuite<Medium> short_suite(const std::string& name, const Prompts& prompts) const {
     TraitSuite<Medium> suite = empty_suite();
-    const bool is_none = prompts == Prompts{PromptGrammar::none().at(0)};
-    at_places(suite, is_none ? "none" : "training prompt", prompts);
+    at_places(suite, name, prompts);
     return suite;
   }
   [[nodiscard]] TraitSuite<Medium> dose_suite(const Prompts& prompts) const {
