@@ -56,6 +56,7 @@ namespace detail {
 /// types of its own is one function for all messages, so that a check leaves little code where it stands.
 class MessagePart {
  public:
+  // One of a union is what is initialised. NOLINTBEGIN(cppcoreguidelines-pro-type-member-init)
   MessagePart(std::string_view string) : kind_(Kind::string), string_(string) {}
   MessagePart(const char* string) : kind_(Kind::literal), literal_(string) {}
   MessagePart(char character) : kind_(Kind::character), character_(character) {}
@@ -66,6 +67,7 @@ class MessagePart {
   MessagePart(unsigned long number) : MessagePart(static_cast<unsigned long long>(number)) {}
   MessagePart(unsigned long long number) : kind_(Kind::natural), natural_(number) {}
   MessagePart(double number) : kind_(Kind::real), real_(number) {}
+  // NOLINTEND(cppcoreguidelines-pro-type-member-init)
 
   void append_to(std::string& message) const {
     char digits[32];

@@ -18,6 +18,7 @@ template <class Result, class... Arguments>
 class FunctionReference<Result(Arguments...)> {
  public:
   FunctionReference() = default;
+  // Its constraint keeps it away from copies. NOLINTBEGIN(bugprone-forwarding-reference-overload)
   template <class Callable>
   requires(!std::is_same_v<std::remove_cvref_t<Callable>, FunctionReference> &&
            std::is_invocable_r_v<Result, Callable&, Arguments...>) FunctionReference(Callable&& callable)
@@ -25,6 +26,7 @@ class FunctionReference<Result(Arguments...)> {
         invoke_([](void* object, Arguments... arguments) -> Result {
           return (*static_cast<std::remove_reference_t<Callable>*>(object))(std::forward<Arguments>(arguments)...);
         }) {}
+  // NOLINTEND(bugprone-forwarding-reference-overload)
 
   /// Whether there is something to call.
   explicit operator bool() const { return invoke_ != nullptr; }
