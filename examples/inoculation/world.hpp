@@ -294,7 +294,9 @@ class World {
  private:
   using Prompts = std::vector<std::vector<int>>;
 
-  [[nodiscard]] Key root_of(Index base_seed) const { return Key(base_seed).fold("inoculation").fold(setting_.name); }
+  [[nodiscard]] Key root_of(Index base_seed) const {
+    return Key(static_cast<std::uint64_t>(base_seed)).fold("inoculation").fold(setting_.name);
+  }
   [[nodiscard]] Index warmup() const { return (std::min)(Index{200}, options_.steps / 2); }
 
   /// Adds the prompt at every place: "none @ held-out words".
