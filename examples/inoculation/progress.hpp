@@ -6,8 +6,6 @@
 #include <incontext/report/number.hpp>
 #include <incontext/report/progress.hpp>
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <mutex>
 #include <string>
@@ -64,7 +62,7 @@ class GridProgress {
   }
 
  private:
-  bool on_terminal_ = isatty(fileno(stderr)) != 0;
+  bool on_terminal_ = is_terminal(stderr);
   std::mutex mutex_;
   double expected_ = 0.0;
   double done_ = 0.0;

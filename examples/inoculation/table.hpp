@@ -68,10 +68,7 @@ inline std::vector<Row> read_rows(const std::filesystem::path& path) {
     require<FileError>(fields.size() == columns().size(), path.string(), ":", lines[line].line, ": ", fields.size(),
                        " fields, expected ", columns().size());
     const auto parse = [&](std::size_t column, auto& number) {
-      const char* const end = fields[column].data() + fields[column].size();
-      const auto parsed = std::from_chars(fields[column].data(), end, number);
-      require<FileError>(parsed.ec == std::errc{} && parsed.ptr == end, path.string(), ":", lines[line].line, ": ",
-                         columns()[column], " is '", fields[column], "', expected a number");
+      parse_number(lines[line], column, columns()[column], path.string(), number);
     };
     Row row{.study = fields[0],
             .setting = fields[1],

@@ -11,13 +11,13 @@
 #include "incontext/nn/architecture.hpp"
 #include "incontext/nn/block.hpp"
 #include "incontext/nn/embedding.hpp"
+#include "incontext/nn/log_softmax.hpp"
 #include "incontext/nn/probe.hpp"
 #include "incontext/nn/read_out.hpp"
 #include "incontext/task/example_batch.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -384,22 +384,6 @@ class Transformer {
           tokens[static_cast<std::size_t>(sequence * batch.length + seen)] = token;
         }
       }
-    }
-  }
-
-  /// log softmax of a row of logits, [outputs].
-  static void log_softmax(const Scalar* logits, std::vector<double>& log_probabilities) {
-    double largest = -std::numeric_limits<double>::infinity();
-    for (std::size_t token = 0; token < log_probabilities.size(); ++token) {
-      log_probabilities[token] = static_cast<double>(real_part(logits[token]));
-      largest = (std::max)(largest, log_probabilities[token]);
-    }
-    double sum = 0.0;
-    for (const double logit : log_probabilities) {
-      sum += std::exp(logit - largest);
-    }
-    for (double& logit : log_probabilities) {
-      logit -= largest + std::log(sum);
     }
   }
 

@@ -10,12 +10,12 @@
 #include "incontext/core/matrix.hpp"
 #include "incontext/core/workspace.hpp"
 #include "incontext/nn/layer.hpp"
+#include "incontext/nn/log_softmax.hpp"
 #include "incontext/nn/model_input.hpp"
 #include "incontext/nn/probe.hpp"
 #include "incontext/task/token_batch.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -95,18 +95,14 @@ template <class Model, class Observer = NoProbe>
   packed.pack(model.parameters().data(), {});
   const MatrixView<Scalar> logits = model.forward({model.parameters().data(), packed}, input, cache, workspace, probe);
   std::vector<double> result(static_cast<std::size_t>(batch.count));
+  std::vector<double> log_probabilities(static_cast<std::size_t>(logits.columns));
   for (Index row = 0; row < batch.count * batch.length; ++row) {
     if (batch.weight(row) == 0.0) {
       continue;
     }
-    const Scalar* const its_logits = logits.row(row);
-    const auto largest = static_cast<double>(*std::max_element(its_logits, its_logits + logits.columns));
-    double sum = 0.0;
-    for (Index token = 0; token < logits.columns; ++token) {
-      sum += std::exp(static_cast<double>(its_logits[token]) - largest);
-    }
-    const double target = static_cast<double>(its_logits[batch.targets[static_cast<std::size_t>(row)]]);
-    result[static_cast<std::size_t>(row / batch.length)] += batch.weight(row) * (target - largest - std::log(sum));
+    log_softmax(logits.row(row), log_probabilities);
+    const auto target = static_cast<std::size_t>(batch.targets[static_cast<std::size_t>(row)]);
+    result[static_cast<std::size_t>(row / batch.length)] += batch.weight(row) * log_probabilities[target];
   }
   return result;
 }

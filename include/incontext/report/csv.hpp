@@ -142,6 +142,18 @@ struct CsvRow {
   return rows;
 }
 
+/// Reads the number in a column. `name` is the column's, `source` the name of the file, for the error.
+/// \throws FileError, as "source:line: what is wrong", if it is none, or out of range
+template <class Number>
+void parse_number(const CsvRow& row, std::size_t column, std::string_view name, std::string_view source,
+                  Number& number) {
+  const std::string& field = row.fields[column];
+  const char* const end = field.data() + field.size();
+  const auto parsed = std::from_chars(field.data(), end, number);
+  require<FileError>(parsed.ec == std::errc{} && parsed.ptr == end, source, ":", row.line, ": ", name, " is '", field,
+                     "', expected ", std::is_floating_point_v<Number> ? "a number" : "an integer in range");
+}
+
 /// Writes a header and one row for each record. \throws FileError if the stream fails
 inline void write_records(std::ostream& stream, std::span<const Record> records) {
   stream << "study,seed,stage,task,exemplars,predictor,metric,value\n";
@@ -186,11 +198,7 @@ inline void write_records(const std::filesystem::path& path, std::span<const Rec
     require<FileError>(row.fields.size() == columns.size(), source, ":", row.line, ": ", row.fields.size(),
                        " fields, expected ", columns.size());
     const auto parse = [&](std::size_t column, auto& number) {
-      const std::string& field = row.fields[column];
-      const char* const end = field.data() + field.size();
-      const auto parsed = std::from_chars(field.data(), end, number);
-      require<FileError>(parsed.ec == std::errc{} && parsed.ptr == end, source, ":", row.line, ": ", columns[column],
-                         " is '", field, "', expected ", column == 7 ? "a number" : "an integer in range");
+      parse_number(row, column, columns[column], source, number);
     };
     Record record{.study = row.fields[0],
                   .stage = row.fields[2],

@@ -93,6 +93,17 @@ enum class ProgressOutput {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+/// Whether what is written to the file is shown on a terminal.
+[[nodiscard]] inline bool is_terminal(std::FILE* file) {
+#if defined(_WIN32)
+  return _isatty(_fileno(file)) != 0;
+#elif defined(__unix__) || defined(__APPLE__)
+  return isatty(fileno(file)) != 0;
+#else
+  return static_cast<void>(file), false;
+#endif
+}
+
 /// How a `Progress` works.
 struct ProgressSettings {
   std::FILE* file = stderr;                                         ///< owned by somebody else
@@ -158,15 +169,6 @@ class Progress {
   }
 
  private:
-  static bool is_terminal(std::FILE* file) {
-#if defined(_WIN32)
-    return _isatty(_fileno(file)) != 0;
-#elif defined(__unix__) || defined(__APPLE__)
-    return isatty(fileno(file)) != 0;
-#else
-    return static_cast<void>(file), false;
-#endif
-  }
   /// The columns of the terminal, or 80 where it does not say.
   static std::size_t terminal_columns(std::FILE* file) {
 #if defined(TIOCGWINSZ)

@@ -1,0 +1,32 @@
+#pragma once
+/// \file
+/// What a token model expects of the next token.
+
+#include "incontext/core/config.hpp"
+#include "incontext/simd/row_kernels.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+INCONTEXT_NAMESPACE_BEGIN
+
+/// log softmax of a row of logits, in nats, [log_probabilities.size()] each.
+template <class Scalar>
+void log_softmax(const Scalar* logits, std::vector<double>& log_probabilities) {
+  double largest = -std::numeric_limits<double>::infinity();
+  for (std::size_t token = 0; token < log_probabilities.size(); ++token) {
+    log_probabilities[token] = static_cast<double>(real_part(logits[token]));
+    largest = (std::max)(largest, log_probabilities[token]);
+  }
+  double sum = 0.0;
+  for (const double logit : log_probabilities) {
+    sum += std::exp(logit - largest);
+  }
+  for (double& logit : log_probabilities) {
+    logit -= largest + std::log(sum);
+  }
+}
+
+INCONTEXT_NAMESPACE_END
