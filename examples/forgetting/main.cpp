@@ -66,11 +66,8 @@ int run(const Settings& settings, const std::string& command) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  try {
+  return studies::run_command("forgetting", [&] {
     const std::optional<Settings> settings = parse(count, arguments);
     return settings ? run(*settings, studies::command_line("forgetting", count, arguments)) : 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "forgetting: %s\n", error.what());
-    return 2;
-  }
+  });
 }

@@ -1,6 +1,8 @@
 #include "settings.hpp"
 
+#include "../shared/checks.hpp"
 #include "../shared/command.hpp"
+#include "../shared/options.hpp"
 
 #include <incontext/core/error.hpp>
 
@@ -55,12 +57,8 @@ Settings preset(const std::string& name) {
 /// Refuses nonsense, naming the flag, the value and what was expected.
 void check(const Settings& settings) {
   using incontext::require;
-  const auto at_least = [](const char* flag, Index value, Index least) {
-    require(value >= least, flag, " is ", value, ", expected at least ", least);
-  };
-  const auto positive = [](const char* flag, double value) {
-    require(std::isfinite(value) && value > 0.0, flag, " is ", value, ", expected a finite number above 0");
-  };
+  using studies::at_least;
+  using studies::positive;
   at_least("--dimension", settings.dimension, 1);
   at_least("--exemplars", settings.exemplars, 3);
   at_least("--pool", settings.pool, 1);
@@ -69,11 +67,7 @@ void check(const Settings& settings) {
   for (const double alpha : settings.alphas) {
     require(alpha > 0.0 && alpha < 1.0, "--alpha is ", alpha, ", expected a weight above 0 and below 1");
   }
-  at_least("--width", settings.width, 1);
-  at_least("--layers", settings.layers, 1);
-  at_least("--heads", settings.heads, 1);
-  require(settings.width % settings.heads == 0, "--width is ", settings.width, ", expected a multiple of --heads, ",
-          settings.heads);
+  studies::check_model(settings);
   positive("--initial-scale", settings.initial_scale);
   (void)incontext::precision_named(settings.precision, "--precision");
   at_least("--steps", settings.steps, 1);
@@ -101,7 +95,7 @@ void check(const Settings& settings) {
   require(settings.likelihood_exemplars >= 1 && settings.likelihood_exemplars <= settings.exemplars,
           "--likelihood-exemplars is ", settings.likelihood_exemplars, ", expected 1 to ", settings.exemplars);
   at_least("--seeds", settings.seeds, 1);
-  require(settings.threads >= 1 && settings.threads <= 1024, "--threads is ", settings.threads, ", expected 1 to 1024");
+  studies::check_threads(settings.threads);
   at_least("--checkpoint-every", settings.checkpoint_every, 1);
 }
 
@@ -115,7 +109,7 @@ std::optional<Settings> parse(int count, char** arguments) {
       "Forgetting as implicit inference (Kotha et al. 2024): a transformer learns regression in context on a mixture "
       "of fresh and pooled tasks, is fine-tuned on the pool, forgets the fresh ones, and gets them back by conjugate "
       "prompting. Every number stands beside the Bayes-optimal one."};
-  app.option_defaults()->always_capture_default()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  studies::set_defaults(app);
   const char* prompts = "Prompts";
   const char* model = "Model";
   const char* training = "Training";
@@ -133,9 +127,7 @@ std::optional<Settings> parse(int count, char** arguments) {
       ->group(prompts);
   app.add_flag("--pure,!--no-pure", settings.pure, "also train on D_cont only and on D_disc only (claims 1 and 2)")
       ->group(prompts);
-  app.add_option("--width", settings.width, "size of the residual stream")->group(model);
-  app.add_option("--layers", settings.layers, "blocks")->group(model);
-  app.add_option("--heads", settings.heads, "attention heads of a block")->group(model);
+  studies::add_model_options(app, settings, model);
   app.add_option("--initial-scale", settings.initial_scale, "standard deviation of the initial weights")->group(model);
   app.add_option("--precision", settings.precision, "of the matrix products: fp32, bf16 or bf16x3")->group(model);
   app.add_option("--steps", settings.steps, "pretraining steps on the mixture")->group(training);
@@ -162,20 +154,9 @@ std::optional<Settings> parse(int count, char** arguments) {
   app.add_option("--likelihood-exemplars", settings.likelihood_exemplars,
                  "exemplars after which forgetting is held against the prompt's likelihood under D_disc")
       ->group(evaluation);
-  app.add_option("--seeds", settings.seeds, "repetitions, each with its own pool, weights and data")->group(run);
-  app.add_option("--first-seed", settings.first_seed, "the first of the seeds")->group(run);
-  app.add_option("--threads", settings.threads, "worker threads; they never change a result")->group(run);
-  app.add_option("--output", settings.output, "folder for tables, figures and checkpoints")->group(run);
-  app.add_flag("--resume", settings.resume, "go on from the checkpoints in the output folder")->group(run);
-  app.add_flag("--summarise", settings.summarise, "only rewrite summary and figures from the tables")->group(run);
-  app.add_option("--checkpoint-every", settings.checkpoint_every, "steps between checkpoints")->group(run);
-  try {
-    app.parse(count, arguments);
-  } catch (const CLI::CallForHelp& help) {
-    app.exit(help);
+  studies::add_run_options(app, settings, run, "repetitions, each with its own pool, weights and data");
+  if (!studies::read_options(app, count, arguments)) {
     return std::nullopt;
-  } catch (const CLI::ParseError& error) {
-    incontext::raise<incontext::ConfigurationError>(incontext::text(error.what(), " (see --help)"));
   }
   check(settings);
   return settings;

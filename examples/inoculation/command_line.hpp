@@ -2,12 +2,14 @@
 /// The command line of the study.
 
 #include "../shared/command.hpp"
+#include "../shared/options.hpp"
 #include "options.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -28,8 +30,9 @@ inline void parse_shard(const std::string& words, Options& options) {
           "--shard is '", words, "', expected i/n with i from 0 to n - 1");
 }
 
-/// Reads the command line over the preset that it names. Exits by CLI::ParseError, also for --help.
-inline Options parse(int count, char** arguments) {
+/// Reads the command line over the preset that it names; nothing if it asked for help.
+/// \throws ConfigurationError if it makes no sense
+inline std::optional<Options> parse(int count, char** arguments) {
   Options options = preset(studies::preset_named(count, arguments, "demo"));
   options.threads = (std::max)(1U, std::thread::hardware_concurrency());
   std::string shard = "0/1";
@@ -38,7 +41,7 @@ inline Options parse(int count, char** arguments) {
       "Inoculation prompting, and how much of it is conditionalization: models that know prompts which elicit traits "
       "are fine-tuned on data that show a wanted and an unwanted trait, behind prompts of many kinds, and asked "
       "without them. After Tan et al. 2025, Wichers et al. 2025, and Riche and nielsrolf 2026."};
-  app.option_defaults()->always_capture_default()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  studies::set_defaults(app);
   const char* grid = "Grid";
   const char* model = "Model";
   const char* training = "Training";
@@ -65,9 +68,7 @@ inline Options parse(int count, char** arguments) {
   app.add_option("--first-seed", options.first_seed, "the first of them")->group(grid);
   app.add_option("--fine-tune-seeds", options.fine_tune_seeds, "fine-tuning runs of each base model and arm")
       ->group(grid);
-  app.add_option("--width", options.width, "size of the residual stream")->group(model);
-  app.add_option("--layers", options.layers, "blocks")->group(model);
-  app.add_option("--heads", options.heads, "attention heads of a block")->group(model);
+  studies::add_model_options(app, options, model);
   app.add_option("--steps", options.steps, "pretraining steps")->group(training);
   app.add_option("--batch", options.batch, "examples a step")->group(training);
   app.add_option("--learning-rate", options.learning_rate, "peak of Adam's learning rate in pretraining")
@@ -84,11 +85,8 @@ inline Options parse(int count, char** arguments) {
   app.add_option("--output", options.output, "folder for table, report, figures and checkpoints")->group(run);
   app.add_flag("--resume", options.resume, "keep the finished cells of the output folder, and go on")->group(run);
   app.add_flag("--summarise", options.summarise, "only rewrite report and figures from the table")->group(run);
-  try {
-    app.parse(count, arguments);
-  } catch (const CLI::CallForHelp& help) {
-    app.exit(help);
-    throw;
+  if (!studies::read_options(app, count, arguments)) {
+    return std::nullopt;
   }
   parse_shard(shard, options);
   check(options);

@@ -11,6 +11,7 @@
 #include "report.hpp"
 
 #include <cstdio>
+#include <optional>
 #include <string>
 
 namespace {
@@ -79,15 +80,8 @@ int run(const Options& options, const std::string& command) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  try {
-    return run(parse(count, arguments), studies::command_line("inoculation", count, arguments));
-  } catch (const CLI::CallForHelp&) {
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "inoculation: %s (see --help)\n", error.what());
-    return 2;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "inoculation: %s\n", error.what());
-    return 2;
-  }
+  return studies::run_command("inoculation", [&] {
+    const std::optional<Options> options = parse(count, arguments);
+    return options ? run(*options, studies::command_line("inoculation", count, arguments)) : 0;
+  });
 }

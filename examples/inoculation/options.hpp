@@ -1,6 +1,7 @@
 #pragma once
 /// Everything that the study depends on: presets, and what is refused before any work.
 
+#include "../shared/checks.hpp"
 #include "arm.hpp"
 
 #include <algorithm>
@@ -41,8 +42,6 @@ struct Options {
   std::vector<std::filesystem::path> merge = {};  ///< folders whose tables to join instead of running
   bool resume = false;
   bool summarise = false;
-
-  [[nodiscard]] bool runs() const { return merge.empty() && !summarise; }
 };
 
 /// The options of a preset. \throws ConfigurationError for an unknown name
@@ -96,12 +95,8 @@ inline std::vector<Arm> arms_of(const Options& options, const Setting& setting) 
 
 /// Refuses nonsense, naming the flag, the value and what was expected.
 inline void check(const Options& options) {
-  const auto at_least = [](const char* flag, Index value, Index least) {
-    require(value >= least, flag, " is ", value, ", expected at least ", least);
-  };
-  const auto positive = [](const char* flag, double value) {
-    require(std::isfinite(value) && value > 0.0, flag, " is ", value, ", expected a finite number above 0");
-  };
+  using studies::at_least;
+  using studies::positive;
   const std::vector<Setting> settings = settings_of(options);
   std::vector<Arm> arms = demo_arms();
   for (const Setting& setting : settings) {
@@ -124,11 +119,7 @@ inline void check(const Options& options) {
   known("--arms", options.arms, [](const Arm& arm) { return arm.name; });
   known("--studies", options.studies, kind_of_study);
   at_least("--styles", options.styles, 0);
-  at_least("--width", options.width, 1);
-  at_least("--layers", options.layers, 1);
-  at_least("--heads", options.heads, 1);
-  require(options.width % options.heads == 0, "--width is ", options.width, ", expected a multiple of --heads, ",
-          options.heads);
+  studies::check_model(options);
   at_least("--steps", options.steps, 1);
   at_least("--batch", options.batch, 1);
   positive("--learning-rate", options.learning_rate);
@@ -140,7 +131,7 @@ inline void check(const Options& options) {
   at_least("--fine-tune-seeds", options.fine_tune_seeds, 1);
   require(options.shards >= 1 && options.shard >= 0 && options.shard < options.shards, "--shard is ", options.shard,
           "/", options.shards, ", expected i/n with i from 0 to n - 1");
-  require(options.threads >= 1 && options.threads <= 1024, "--threads is ", options.threads, ", expected 1 to 1024");
+  studies::check_threads(options.threads);
 }
 
 }  // namespace inoculation

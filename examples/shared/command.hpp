@@ -3,6 +3,8 @@
 
 #include <incontext/core/error.hpp>
 
+#include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -55,6 +57,17 @@ inline std::string preset_named(int count, char** arguments, const std::string& 
     }
   }
   return name;
+}
+
+/// Runs a command: what goes wrong is told in one line, and makes the exit code 2.
+template <class Command>
+int run_command(const char* program, const Command& command) {
+  try {
+    return command();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: %s\n", program, error.what());
+    return 2;
+  }
 }
 
 }  // namespace studies

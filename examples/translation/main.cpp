@@ -8,6 +8,7 @@
 #include "report.hpp"
 
 #include <cstdio>
+#include <optional>
 #include <string>
 
 namespace {
@@ -55,15 +56,8 @@ int run(const Settings& settings, const std::string& command) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  try {
-    return run(parse(count, arguments), studies::command_line("translation", count, arguments));
-  } catch (const CLI::CallForHelp&) {
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "translation: %s (see --help)\n", error.what());
-    return 2;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "translation: %s\n", error.what());
-    return 2;
-  }
+  return studies::run_command("translation", [&] {
+    const std::optional<Settings> settings = parse(count, arguments);
+    return settings ? run(*settings, studies::command_line("translation", count, arguments)) : 0;
+  });
 }

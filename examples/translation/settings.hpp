@@ -1,7 +1,9 @@
 #pragma once
 /// The settings of the translation study: presets, command line, and what is refused before any work.
 
+#include "../shared/checks.hpp"
 #include "../shared/command.hpp"
+#include "../shared/options.hpp"
 
 #include <incontext/core/error.hpp>
 #include <incontext/nn/transformer.hpp>
@@ -12,6 +14,7 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -93,12 +96,8 @@ inline Settings preset(const std::string& name) {
 /// Refuses nonsense, naming the flag, the value and what was expected.
 inline void check(const Settings& settings) {
   using incontext::require;
-  const auto at_least = [](const char* flag, Index value, Index least) {
-    require(value >= least, flag, " is ", value, ", expected at least ", least);
-  };
-  const auto positive = [](const char* flag, double value) {
-    require(std::isfinite(value) && value > 0.0, flag, " is ", value, ", expected a finite number above 0");
-  };
+  using studies::at_least;
+  using studies::positive;
   at_least("--exemplars", settings.exemplars, 1);
   require(settings.words > settings.exemplars, "--words is ", settings.words, ", expected more than --exemplars, ",
           settings.exemplars);
@@ -120,11 +119,7 @@ inline void check(const Settings& settings) {
           settings.dictionary_weight, ", expected a weight above 0 and below 1");
   require(settings.conflict > 0.0 && settings.conflict <= 1.0, "--conflict is ", settings.conflict,
           ", expected a share above 0 and at most 1");
-  at_least("--width", settings.width, 1);
-  at_least("--layers", settings.layers, 1);
-  at_least("--heads", settings.heads, 1);
-  require(settings.width % settings.heads == 0, "--width is ", settings.width, ", expected a multiple of --heads, ",
-          settings.heads);
+  studies::check_model(settings);
   positive("--initial-scale", settings.initial_scale);
   at_least("--steps", settings.steps, 1);
   at_least("--batch", settings.batch, 1);
@@ -135,12 +130,13 @@ inline void check(const Settings& settings) {
   positive("--fine-tune-rate", settings.fine_tune_rate);
   at_least("--prompts", settings.prompts, 16);
   at_least("--seeds", settings.seeds, 1);
-  require(settings.threads >= 1 && settings.threads <= 1024, "--threads is ", settings.threads, ", expected 1 to 1024");
+  studies::check_threads(settings.threads);
   at_least("--checkpoint-every", settings.checkpoint_every, 1);
 }
 
-/// Reads the command line over the preset that it names. Exits by CLI::ParseError, also for --help.
-inline Settings parse(int count, char** arguments) {
+/// Reads the command line over the preset that it names; nothing if it asked for help.
+/// \throws ConfigurationError if it makes no sense
+inline std::optional<Settings> parse(int count, char** arguments) {
   Settings settings = preset(studies::preset_named(count, arguments, "demo"));
   settings.threads = (std::max)(1U, std::thread::hardware_concurrency());
 
@@ -150,7 +146,7 @@ inline Settings parse(int count, char** arguments) {
       "in several languages, answers from the exemplars of a prompt and answers from a dictionary; it is fine-tuned on "
       "the dictionary in language 1, forgets there to answer from exemplars, less in languages that are less like it, "
       "and gets it back by translating the prompt and translating the answer back."};
-  app.option_defaults()->always_capture_default()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  studies::set_defaults(app);
   const char* prompts = "Languages and prompts";
   const char* model = "Model";
   const char* training = "Training";
@@ -168,9 +164,7 @@ inline Settings parse(int count, char** arguments) {
   app.add_option("--conflict", settings.conflict,
                  "share of the dictionary's prompts whose exemplars have another answer to the query")
       ->group(prompts);
-  app.add_option("--width", settings.width, "size of the residual stream")->group(model);
-  app.add_option("--layers", settings.layers, "blocks")->group(model);
-  app.add_option("--heads", settings.heads, "attention heads of a block")->group(model);
+  studies::add_model_options(app, settings, model);
   app.add_option("--initial-scale", settings.initial_scale, "standard deviation of the initial weights")->group(model);
   app.add_option("--steps", settings.steps, "pretraining steps")->group(training);
   app.add_option("--batch", settings.batch, "prompts a step")->group(training);
@@ -179,18 +173,9 @@ inline Settings parse(int count, char** arguments) {
   app.add_option("--fine-tune-steps", settings.fine_tune_steps, "steps on the dictionary")->group(training);
   app.add_option("--fine-tune-rate", settings.fine_tune_rate, "learning rate on the dictionary")->group(training);
   app.add_option("--prompts", settings.prompts, "evaluation prompts of every skill")->group(run);
-  app.add_option("--seeds", settings.seeds, "repetitions, each with its own languages, weights and data")->group(run);
-  app.add_option("--first-seed", settings.first_seed, "the first of the seeds")->group(run);
-  app.add_option("--threads", settings.threads, "worker threads; they never change a result")->group(run);
-  app.add_option("--output", settings.output, "folder for tables, figures and checkpoints")->group(run);
-  app.add_flag("--resume", settings.resume, "go on from the checkpoints in the output folder")->group(run);
-  app.add_flag("--summarise", settings.summarise, "only rewrite summary and figures from the tables")->group(run);
-  app.add_option("--checkpoint-every", settings.checkpoint_every, "steps between checkpoints")->group(run);
-  try {
-    app.parse(count, arguments);
-  } catch (const CLI::CallForHelp& help) {
-    app.exit(help);
-    throw;
+  studies::add_run_options(app, settings, run, "repetitions, each with its own languages, weights and data");
+  if (!studies::read_options(app, count, arguments)) {
+    return std::nullopt;
   }
   check(settings);
   return settings;

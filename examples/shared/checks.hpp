@@ -1,0 +1,30 @@
+#pragma once
+/// What the options of all studies are checked by: refusals name the flag, the value and what was expected.
+
+#include <incontext/core/error.hpp>
+
+#include <cmath>
+
+namespace studies {
+
+using incontext::Index;
+
+inline void at_least(const char* flag, Index value, Index least) {
+  incontext::require(value >= least, flag, " is ", value, ", expected at least ", least);
+}
+inline void positive(const char* flag, double value) {
+  incontext::require(std::isfinite(value) && value > 0.0, flag, " is ", value, ", expected a finite number above 0");
+}
+template <class Settings>
+void check_model(const Settings& settings) {
+  at_least("--width", settings.width, 1);
+  at_least("--layers", settings.layers, 1);
+  at_least("--heads", settings.heads, 1);
+  incontext::require(settings.width % settings.heads == 0, "--width is ", settings.width,
+                     ", expected a multiple of --heads, ", settings.heads);
+}
+inline void check_threads(Index threads) {
+  incontext::require(threads >= 1 && threads <= 1024, "--threads is ", threads, ", expected 1 to 1024");
+}
+
+}  // namespace studies
