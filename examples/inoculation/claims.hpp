@@ -3,8 +3,8 @@
 /// The numbers are those of the fifteen claims that the sources make or imply; "open" is what they leave undecided.
 
 #include "../shared/claim.hpp"
+#include "scores.hpp"
 #include "setting.hpp"
-#include "table.hpp"
 
 #include <incontext/report/statistics.hpp>
 
@@ -28,26 +28,9 @@ struct Claim {
   std::string statement;
   Expected expected = Expected::positive;
   std::vector<Query> queries;
-  std::function<double(const std::vector<double>&)> statistic;
+  std::function<double(const Means&)> statistic;
   double bound = 0.0;  ///< for `small`: the largest size that holds
 };
-
-namespace detail {
-
-/// An expression, evaluated without a prompt unless said.
-inline Query expression(const std::string& arm, const std::string& trait, const std::string& evaluation = "none") {
-  return {.arm = arm, .trait = trait, .evaluation = evaluation};
-}
-
-/// 1 - (E - E_base) / (E_none - E_base): 0 is as without a prompt in training, 1 is as before training.
-inline double suppression(double arm, double none, double base) { return 1.0 - (arm - base) / (none - base); }
-
-}  // namespace detail
-
-inline const std::vector<std::string>& traits() {
-  static const std::vector<std::string> names = {"positive", "negative"};
-  return names;
-}
 
 /// The arms whose data have one fixed prompt that asks for nothing else than what it says.
 inline const std::vector<std::string>& fixed_arms() {
@@ -59,34 +42,20 @@ inline const std::vector<std::string>& fixed_arms() {
 
 /// All claims that can be read off the table of a setting. S is suppression, R rephrase recovery, C conditionalization.
 inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) {
-  using detail::expression;
-  using detail::suppression;
   std::vector<Claim> claims;
   const auto add = [&](std::string number, std::string statement, Expected expected, std::vector<Query> queries,
-                       std::function<double(const std::vector<double>&)> statistic, double bound = 0.0) {
+                       std::function<double(const Means&)> statistic, double bound = 0.0) {
     if (table.has(queries)) {
       claims.push_back(
           {std::move(number), std::move(statement), expected, std::move(queries), std::move(statistic), bound});
     }
   };
-  const auto difference = [](const std::vector<double>& means) { return means[0] - means[1]; };
+  const auto difference = [](const Means& means) { return means[0] - means[1]; };
   const auto base = [](const std::string& trait) { return expression("no fine-tuning", trait); };
   const auto none = [](const std::string& trait) { return expression("none", trait); };
-  // S of an arm: the arm, none, base. Of both traits: the negative one's first.
-  const auto of_arm = [&](const std::string& arm, const std::string& trait) {
-    return std::vector<Query>{expression(arm, trait), none(trait), base(trait)};
-  };
-  const auto of_both = [&](const std::string& arm) {
-    std::vector<Query> queries = of_arm(arm, "negative");
-    for (const Query& query : of_arm(arm, "positive")) {
-      queries.push_back(query);
-    }
-    return queries;
-  };
-  const auto its_suppression = [](const std::vector<double>& m) { return suppression(m[0], m[1], m[2]); };
-  const auto selectivity = [](const std::vector<double>& m) {
-    return suppression(m[0], m[1], m[2]) - suppression(m[3], m[4], m[5]);
-  };
+  const auto its_suppression = [](const Means& m) { return suppression(m); };
+  const auto selectivity = [](const Means& m) { return suppression_difference(m); };
+  const auto no_less = [](const Means& m) { return suppression_difference(m) + 0.05; };
 
   if (setting.name == "already-shown") {
     add("15",
@@ -107,16 +76,8 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
       of_arm("inoculation fixed", "positive"), its_suppression);
   add("4a", "Selectivity of fixed inoculation: S of the negative trait less S of the positive", Expected::positive,
       of_both("inoculation fixed"), selectivity);
-  {
-    std::vector<Query> queries = of_both("inoculation fixed");
-    for (const Query& query : of_both("irrelevant fixed")) {
-      queries.push_back(query);
-    }
-    add("4b", "... is larger than that of irrelevant fixed prompts", Expected::positive, queries,
-        [selectivity](const std::vector<double>& m) {
-          return selectivity({m.begin(), m.begin() + 6}) - selectivity({m.begin() + 6, m.end()});
-        });
-  }
+  add("4b", "... is larger than that of irrelevant fixed prompts", Expected::positive,
+      joined(of_both("inoculation fixed"), of_both("irrelevant fixed")), selectivity_difference);
   for (const std::string& trait : traits()) {
     add("5", "R of diverse paraphrases: E(inoculation diverse) - E(inoculation fixed), " + trait, Expected::positive,
         {expression("inoculation diverse", trait), expression("inoculation fixed", trait)}, difference);
@@ -139,9 +100,9 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
       queries.back().study = dose;
     }
     add("7a", "E rises with the number of diverse paraphrases (slope over log2 N), " + trait, Expected::positive,
-        queries, [logarithms](const std::vector<double>& m) { return fit_line(logarithms, m).slope; });
+        queries, [logarithms](const Means& m) { return fit_line(logarithms, m).slope; });
     add("7b", "... and saturates: from 512 to 8,192 it rises by less than from 1 to 16 (difference), " + trait,
-        Expected::positive, queries, [](const std::vector<double>& m) { return (m[4] - m[0]) - (m[7] - m[6]); });
+        Expected::positive, queries, [](const Means& m) { return (m[4] - m[0]) - (m[7] - m[6]); });
   }
   // What prompts elicit before training, against how they inoculate.
   {
@@ -153,7 +114,7 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
         queries.push_back(expression(arm, "negative"));
       }
     }
-    const auto correlation = [](const std::vector<double>& m) {
+    const auto correlation = [](const Means& m) {
       std::vector<double> elicitation;
       std::vector<double> suppressions;
       for (std::size_t arm = 2; arm + 1 < m.size(); arm += 2) {
@@ -166,7 +127,7 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
       add("8a", "Rank correlation, over fixed prompts, of elicitation before training with S of the negative trait",
           Expected::positive, queries, correlation);
       add("8b", "... is below 1 (1 less the correlation)", Expected::positive, queries,
-          [correlation](const std::vector<double>& m) { return 1.0 - correlation(m); });
+          [correlation](const Means& m) { return 1.0 - correlation(m); });
     }
   }
   add("9", "Irrelevant prompts suppress the negative trait: S", Expected::positive,
@@ -179,7 +140,7 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
         Expected::positive,
         {under("inoculation fixed", "training prompt"), under("inoculation fixed", "irrelevant"),
          under("inoculation diverse", "training prompt"), under("inoculation diverse", "irrelevant")},
-        [](const std::vector<double>& m) { return (m[0] - m[1]) - (m[2] - m[3]); });
+        [](const Means& m) { return (m[0] - m[1]) - (m[2] - m[3]); });
   }
   for (const std::string& trait : traits()) {
     std::vector<Query> queries = {none(trait)};
@@ -190,8 +151,7 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
     }
     add(
         "11", "Under its training prompt every fixed arm comes near E(none): largest shortfall, " + trait,
-        Expected::small, queries,
-        [](const std::vector<double>& m) { return m[0] - *std::min_element(m.begin() + 1, m.end()); }, 0.1);
+        Expected::small, queries, [](const Means& m) { return m[0] - *std::min_element(m.begin() + 1, m.end()); }, 0.1);
   }
   for (const std::string& trait : traits()) {
     add("12a", "A prompt for the whole policy suppresses: S, " + trait, Expected::positive,
@@ -201,8 +161,7 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
     return Query{.arm = arm, .trait = "task", .evaluation = "training prompt", .score = "first loss"};
   };
   add("12b", "... there is little to learn: its first loss less half of that without a prompt", Expected::negative,
-      {first_loss("optimal policy"), first_loss("none")},
-      [](const std::vector<double>& m) { return m[0] - 0.5 * m[1]; });
+      {first_loss("optimal policy"), first_loss("none")}, [](const Means& m) { return m[0] - 0.5 * m[1]; });
   add("12c", "... and it is not selective", Expected::small, of_both("optimal policy"), selectivity, 0.1);
   for (const std::string& trait : traits()) {
     const Query matched = expression("neutral", trait, "neutral");
@@ -212,42 +171,21 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
         {matched, expression("none", trait, "neutral")}, difference);
   }
   add("14", "Inoculating the positive trait mirrors it: S of the positive trait less S of the negative",
-      Expected::positive, of_both("positive fixed"),
-      [selectivity](const std::vector<double>& m) { return -selectivity(m); });
+      Expected::positive, of_both("positive fixed"), [](const Means& m) { return -suppression_difference(m); });
 
   // Beyond the sources; thought of on trial runs with seed 100, and registered before those that are reported.
-  const auto joined = [](std::vector<Query> queries, const std::vector<Query>& more) {
-    queries.insert(queries.end(), more.begin(), more.end());
-    return queries;
-  };
-  const auto gain_in_selectivity = [selectivity](const std::vector<double>& m) {
-    return selectivity({m.begin(), m.begin() + 6}) - selectivity({m.begin() + 6, m.end()});
-  };
   add("16a", "Tight paraphrases are more selective than a fixed prompt: difference of selectivities",
-      Expected::positive, joined(of_both("inoculation tight"), of_both("inoculation fixed")), gain_in_selectivity);
+      Expected::positive, joined(of_both("inoculation tight"), of_both("inoculation fixed")), selectivity_difference);
   add("16b", "... and suppress the negative trait no less, within 0.05: difference of S, plus 0.05", Expected::positive,
-      joined(of_arm("inoculation tight", "negative"), of_arm("inoculation fixed", "negative")),
-      [](const std::vector<double>& m) {
-        return suppression(m[0], m[1], m[2]) - suppression(m[3], m[4], m[5]) + 0.05;
-      });
+      joined(of_arm("inoculation tight", "negative"), of_arm("inoculation fixed", "negative")), no_less);
   // Frozen arms are held against their own arm without a prompt.
-  const auto of_frozen = [&](const std::string& arm) {
-    std::vector<Query> queries;
-    for (const char* trait : {"negative", "positive"}) {
-      queries = joined(queries, {expression(arm, trait), expression("none, late frozen", trait), base(trait)});
-    }
-    return queries;
-  };
+  const std::string frozen = "inoculation fixed, late frozen";
+  const std::string frozen_none = "none, late frozen";
   add("17a", "A fixed prompt is more selective where what comes late is frozen: difference of selectivities",
-      Expected::positive, joined(of_frozen("inoculation fixed, late frozen"), of_both("inoculation fixed")),
-      gain_in_selectivity);
-  const std::vector<Query> of_frozen_fixed = of_frozen("inoculation fixed, late frozen");
+      Expected::positive, joined(of_both(frozen, frozen_none), of_both("inoculation fixed")), selectivity_difference);
   add("17b", "... and suppresses the negative trait no less, within 0.05: difference of S, plus 0.05",
-      Expected::positive,
-      joined({of_frozen_fixed.begin(), of_frozen_fixed.begin() + 3}, of_arm("inoculation fixed", "negative")),
-      [](const std::vector<double>& m) {
-        return suppression(m[0], m[1], m[2]) - suppression(m[3], m[4], m[5]) + 0.05;
-      });
+      Expected::positive, joined(of_arm(frozen, "negative", frozen_none), of_arm("inoculation fixed", "negative")),
+      no_less);
 
   // What the sources leave open.
   for (const std::string& trait : traits()) {
@@ -274,8 +212,7 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
         }
       }
       add(dose, text("S of irrelevant prompts at the largest ", dose, " less at the smallest, ", trait), Expected::open,
-          queries,
-          [](const std::vector<double>& m) { return suppression(m[3], m[4], m[0]) - suppression(m[1], m[2], m[0]); });
+          queries, [](const Means& m) { return suppression(m[3], m[4], m[0]) - suppression(m[1], m[2], m[0]); });
     }
   }
   return claims;

@@ -18,13 +18,22 @@
 
 namespace inoculation {
 
+/// A statistic of the means.
+inline double estimate_of(const Table& table, const std::vector<Query>& queries,
+                          const std::function<double(const Means&)>& statistic) {
+  return statistic(Hierarchy(table.measurements(queries)).means());
+}
+inline double estimate_of(const Table& table, const Query& query) {
+  return estimate_of(table, {query}, [](const Means& means) { return means.front(); });
+}
+
 /// The interval of a statistic over base models, fine-tuning runs and prompts.
 inline Interval interval_of(const Table& table, const std::vector<Query>& queries,
                             const std::function<double(const std::vector<double>&)>& statistic) {
   return hierarchical_interval(table.measurements(queries), statistic, Key(0).fold("report"));
 }
 inline Interval interval_of(const Table& table, const Query& query) {
-  return interval_of(table, {query}, [](const std::vector<double>& means) { return means.front(); });
+  return interval_of(table, {query}, [](const Means& means) { return means.front(); });
 }
 
 /// "0.61 [0.55, 0.66]"
@@ -46,34 +55,21 @@ inline char grade(const Interval& share) {
 
 /// The source's columns, from our numbers.
 inline Published measured(const Table& table) {
-  using detail::expression;
-  using detail::suppression;
   Published ours;
   const auto graded = [&](const std::vector<Query>& queries, const auto& statistic) {
     return table.has(queries) ? grade(interval_of(table, queries, statistic)) : '?';
   };
-  const auto both = [&](const std::string& arm) {
-    std::vector<Query> queries;
-    for (const std::string& trait : traits()) {
-      queries.push_back(expression(arm, trait));
-      queries.push_back(expression("none", trait));
-      queries.push_back(expression("no fine-tuning", trait));
-    }
-    return queries;
-  };
-  ours.irrelevant_suppresses = graded(both("irrelevant fixed"), [](const std::vector<double>& m) {
-    return 0.5 * (suppression(m[0], m[1], m[2]) + suppression(m[3], m[4], m[5]));
-  });
+  ours.irrelevant_suppresses =
+      graded(of_both("irrelevant fixed"), [](const Means& m) { return 0.5 * (suppression(m) + suppression(m, 3)); });
   ours.rephrasing_restores = graded({expression("inoculation diverse", "positive"),
                                      expression("inoculation fixed", "positive"), expression("none", "positive")},
-                                    [](const std::vector<double>& m) { return (m[0] - m[1]) / (m[2] - m[1]); });
-  ours.fixed_lowers_both = graded(both("inoculation fixed"), [](const std::vector<double>& m) {
-    return (std::min)(suppression(m[0], m[1], m[2]), suppression(m[3], m[4], m[5]));
-  });
+                                    [](const Means& m) { return (m[0] - m[1]) / (m[2] - m[1]); });
+  ours.fixed_lowers_both = graded(of_both("inoculation fixed"),
+                                  [](const Means& m) { return (std::min)(suppression(m), suppression(m, 3)); });
   ours.same_prompt_gives_most =
       graded({expression("irrelevant fixed", "negative", "training prompt"), expression("irrelevant fixed", "negative"),
               expression("none", "negative"), expression("no fine-tuning", "negative")},
-             [](const std::vector<double>& m) { return (m[0] - m[1]) / (m[2] - m[3]); });
+             [](const Means& m) { return (m[0] - m[1]) / (m[2] - m[3]); });
   return ours;
 }
 
@@ -105,7 +101,7 @@ inline std::string elicitation_table(const Table& table) {
   for (const std::string& prompt : prompts) {
     const auto of = [&](const std::string& trait, const std::string& score) {
       return significant_text(
-          interval_of(table, {.arm = "no fine-tuning", .trait = trait, .evaluation = prompt, .score = score}).estimate);
+          estimate_of(table, {.arm = "no fine-tuning", .trait = trait, .evaluation = prompt, .score = score}));
     };
     markdown.row(prompt, of("positive", "expression"), of("negative", "expression"), of("task", "accuracy"));
   }
@@ -114,8 +110,6 @@ inline std::string elicitation_table(const Table& table) {
 
 /// Every arm of the main study with its scores.
 inline std::string arms_table(const Table& table) {
-  using detail::expression;
-  using detail::suppression;
   MarkdownTable markdown({"arm", "positive", "negative", "S positive", "S negative", "selectivity", "C positive",
                           "C negative", "confound share positive", "confound share negative", "accuracy",
                           "first loss / none's"});
@@ -125,58 +119,39 @@ inline std::string arms_table(const Table& table) {
       return has_scores && table.has(queries) ? with_interval(interval_of(table, queries, statistic))
                                               : std::string("-");
     };
-    const auto of = [&](const std::string& its_arm, const std::string& trait) {
-      return std::vector<Query>{expression(its_arm, trait), expression("none", trait),
-                                expression("no fine-tuning", trait)};
-    };
-    const auto joined = [](std::vector<Query> queries, const std::vector<Query>& more) {
-      queries.insert(queries.end(), more.begin(), more.end());
-      return queries;
-    };
     const bool is_none = arm == "none" || arm == "no fine-tuning";
     const auto its_suppression = [&](const std::string& trait) {
-      return is_none
-                 ? std::string("-")
-                 : score(of(arm, trait), [](const std::vector<double>& m) { return suppression(m[0], m[1], m[2]); });
+      return is_none ? std::string("-") : score(of_arm(arm, trait), [](const Means& m) { return suppression(m); });
     };
     const auto selectivity =
-        is_none ? std::string("-")
-                : score(joined(of(arm, "negative"), of(arm, "positive")), [](const std::vector<double>& m) {
-                    return suppression(m[0], m[1], m[2]) - suppression(m[3], m[4], m[5]);
-                  });
+        is_none ? std::string("-") : score(of_both(arm), [](const Means& m) { return suppression_difference(m); });
     const auto conditionalization = [&](const std::string& trait) {
       return score({expression(arm, trait, "training prompt"), expression(arm, trait, "irrelevant"),
                     expression(arm, trait, "neutral")},
-                   [](const std::vector<double>& m) { return m[0] - 0.5 * (m[1] + m[2]); });
+                   [](const Means& m) { return m[0] - 0.5 * (m[1] + m[2]); });
     };
     // How much of a suppression a prompt without meaning has, too; where there is something to share.
     const auto confound = [&](const std::string& trait) -> std::string {
-      if (arm.find("inoculation") != 0 || !has_scores || !table.has(of("irrelevant fixed", trait))) {
+      if (!arm.starts_with("inoculation") || !has_scores || !table.has(of_arm("irrelevant fixed", trait)) ||
+          !(estimate_of(table, of_arm(arm, trait), [](const Means& m) { return suppression(m); }) > 0.2)) {
         return "-";
       }
-      const auto queries = joined(of("irrelevant fixed", trait), of(arm, trait));
-      const auto share = [](const std::vector<double>& m) {
-        return suppression(m[0], m[1], m[2]) / suppression(m[3], m[4], m[5]);
-      };
-      const Interval whole = interval_of(table, of(arm, trait),
-                                         [](const std::vector<double>& m) { return suppression(m[0], m[1], m[2]); });
-      return whole.estimate > 0.2 ? with_interval(interval_of(table, queries, share)) : "-";
+      return with_interval(interval_of(table, joined(of_arm("irrelevant fixed", trait), of_arm(arm, trait)),
+                                       [](const Means& m) { return suppression(m) / suppression(m, 3); }));
     };
     const Query loss{.arm = arm, .trait = "task", .evaluation = "training prompt", .score = "first loss"};
     Query none_loss = loss;
     none_loss.arm = "none";
     std::string first_loss = "-";
     if (table.has({loss, none_loss})) {
-      const double ratio =
-          interval_of(table, {loss, none_loss}, [](const std::vector<double>& m) { return m[0] / m[1]; }).estimate;
+      const double ratio = estimate_of(table, {loss, none_loss}, [](const Means& m) { return m[0] / m[1]; });
       first_loss = significant_text(ratio) + (ratio < 0.1 ? " (null learning)" : "");
     }
     markdown.row(arm, with_interval(interval_of(table, expression(arm, "positive"))),
                  with_interval(interval_of(table, expression(arm, "negative"))), its_suppression("positive"),
                  its_suppression("negative"), selectivity, conditionalization("positive"),
                  conditionalization("negative"), confound("positive"), confound("negative"),
-                 significant_text(interval_of(table, {.arm = arm, .trait = "task", .score = "accuracy"}).estimate),
-                 first_loss);
+                 significant_text(estimate_of(table, {.arm = arm, .trait = "task", .score = "accuracy"})), first_loss);
   }
   return markdown.markdown();
 }
@@ -191,8 +166,8 @@ inline std::string grid_table(const Table& table, const std::string& trait) {
   for (const std::string& arm : table.arms()) {
     std::vector<std::string> cells;
     for (const std::string& evaluation : evaluations) {
-      const Query query = detail::expression(arm, trait, evaluation);
-      cells.push_back(table.has(query) ? significant_text(interval_of(table, query).estimate) : "-");
+      const Query query = expression(arm, trait, evaluation);
+      cells.push_back(table.has(query) ? significant_text(estimate_of(table, query)) : "-");
     }
     markdown.row(arm, cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6]);
   }
@@ -215,7 +190,7 @@ inline std::string patching_table(const Table& table) {
       for (Index layer = 0; table.has(query(patch_name(layer, "prompt"))); ++layer) {
         const auto share = [&](const std::string& positions) {
           return with_interval(interval_of(table, {plain, prompted, query(patch_name(layer, positions))},
-                                           [](const std::vector<double>& m) { return (m[2] - m[0]) / (m[1] - m[0]); }));
+                                           [](const Means& m) { return (m[2] - m[0]) / (m[1] - m[0]); }));
         };
         markdown.row(arm, trait, with_interval(interval_of(table, plain)), with_interval(interval_of(table, prompted)),
                      layer, share("prompt"), share("query"), share("answer"));
@@ -242,9 +217,9 @@ inline Figure traits_figure(const Setting& setting, const Table& table) {
     if (arm.starts_with("strength")) {
       continue;
     }
-    const Interval negative = interval_of(table, detail::expression(arm, "negative"));
+    const Interval negative = interval_of(table, expression(arm, "negative"));
     panel.series.push_back({.name = arm,
-                            .x = {interval_of(table, detail::expression(arm, "positive")).estimate},
+                            .x = {estimate_of(table, expression(arm, "positive"))},
                             .y = {negative.estimate},
                             .low = {negative.low},
                             .high = {negative.high},
@@ -261,7 +236,7 @@ inline Series dose_series(const Table& table, const std::string& arm, const std:
                           const std::vector<std::pair<double, std::string>>& doses) {
   Series series{.name = arm, .style = SeriesStyle::line_points};
   for (const auto& [dose, study] : doses) {
-    Query query = detail::expression(arm, trait);
+    Query query = expression(arm, trait);
     query.study = study;
     if (table.has(query)) {
       const Interval interval = interval_of(table, query);
@@ -306,17 +281,14 @@ inline Figure sweep_figure(const Setting& setting, const Table& table, const std
 /// Elicitation before training against suppression of the negative trait, a fixed arm a point. Without panels where
 /// there is nothing to draw.
 inline Figure elicitation_figure(const Setting& setting, const Table& table) {
-  using detail::expression;
   Panel panel;
-  const std::vector<Query> ends = {expression("none", "negative"), expression("no fine-tuning", "negative")};
   for (const std::string& arm : fixed_arms()) {
     const Query before{.arm = arm, .evaluation = "training prompt", .score = "elicitation"};
-    const std::vector<Query> queries = {expression(arm, "negative"), ends[0], ends[1]};
+    const std::vector<Query> queries = of_arm(arm, "negative");
     if (table.has(before) && table.has(queries)) {
-      const Interval suppressed = interval_of(
-          table, queries, [](const std::vector<double>& m) { return detail::suppression(m[0], m[1], m[2]); });
+      const Interval suppressed = interval_of(table, queries, [](const Means& m) { return suppression(m); });
       panel.series.push_back({.name = arm,
-                              .x = {interval_of(table, before).estimate},
+                              .x = {estimate_of(table, before)},
                               .y = {suppressed.estimate},
                               .low = {suppressed.low},
                               .high = {suppressed.high},
@@ -340,14 +312,13 @@ inline std::string report_setting(const Options& options, const Setting& setting
          << " (asked on " << setting.positive.place << "); negative: " << setting.negative.name << " (asked on "
          << setting.negative.place << "). " << table.bases() << (table.bases() == 1 ? " base model" : " base models")
          << ".\n";
-  const bool is_whole =
-      table.has({detail::expression("none", "negative"), detail::expression("no fine-tuning", "negative")});
+  const bool is_whole = table.has({expression("none", "negative"), expression("no fine-tuning", "negative")});
   stream << "\n### Claims\n\n" << claims_table(setting, table);
   stream << "\n### Arms, asked without a prompt\n\n" << arms_table(table);
   for (const std::string& trait : traits()) {
     stream << "\n### The " << trait << " trait by what is asked with\n\n" << grid_table(table, trait);
   }
-  if (table.has(detail::expression("no fine-tuning", "negative", "synonym 0"))) {
+  if (table.has(expression("no fine-tuning", "negative", "synonym 0"))) {
     stream << "\n### What prompts elicit before fine-tuning\n\n" << elicitation_table(table);
   }
   if (table.has({.arm = "no fine-tuning", .score = "log odds", .study = "patching"})) {

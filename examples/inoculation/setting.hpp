@@ -6,10 +6,12 @@
 #include <incontext/task/trait_regression.hpp>
 #include <incontext/task/word_task.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -78,7 +80,7 @@ inline std::vector<Setting> all_settings() {
   const NumberRange unseen = {words / 2, words / 2};
   const auto task = [](std::vector<TraitEffect> effects, AnswerForm form, Index domains = 1) {
     return WordTask::Settings{
-        .words = words, .query = 4, .domains = domains, .effects = std::move(effects), .form = form, .styles = 4};
+        .words = words, .query = 4, .domains = domains, .effects = std::move(effects), .form = form};
   };
   const NumberRange first_domain = {0, 1};
   const NumberRange other_domains = {1, 3};
@@ -86,6 +88,10 @@ inline std::vector<Setting> all_settings() {
   constexpr auto joint = AnswerForm::joint;
   constexpr auto factored = AnswerForm::factored;
   std::vector<Setting> settings;
+  // A copy of one of those before, to be changed in what differs.
+  const auto like = [&settings](const std::string& name) {
+    return *std::find_if(settings.begin(), settings.end(), [&](const Setting& other) { return other.name == name; });
+  };
 
   settings.push_back({.name = "trait-distillation",
                       .analogue = "another language (positive) and a playful mark (negative), shown with p = 0.75 each",
@@ -142,20 +148,13 @@ inline std::vector<Setting> all_settings() {
                       .negative_topic = 0,
                       .published = {'S', '-', '-', 'S'}});
 
-  settings.push_back(
-      {.name = "insecure-code",
-       .analogue = "as bad-medical-advice, asked about words that fine-tuning did not show",
-       .relation = "entangled",
-       .task = task({TraitEffect::narrow_wrong_word, TraitEffect::wrong_word}, joint, 4),
-       .elicitation = {{}, {}},
-       .training = {"first domain, training words", seen, first_domain},
-       .places = {{"first domain, held-out words", unseen, first_domain}, {"other domains", {}, other_domains}},
-       .shown = {0.0, 0.0, 1.0, 0.0},
-       .clean = {1.0, 0.0, 0.0, 0.0},
-       .positive = {"insecure in the first domain", 0, "first domain, held-out words"},
-       .negative = {"bad in the others", 1, "other domains"},
-       .has_control = true,
-       .published = {'M', 'S', 'S', 'M'}});
+  Setting insecure = like("bad-medical-advice");
+  insecure.name = "insecure-code";
+  insecure.analogue = "as bad-medical-advice, asked about words that fine-tuning did not show";
+  insecure.places.front() = {"first domain, held-out words", unseen, first_domain};
+  insecure.positive = {"insecure in the first domain", 0, "first domain, held-out words"};
+  insecure.has_control = true;
+  settings.push_back(std::move(insecure));
 
   settings.push_back({.name = "reward-hacking",
                       .analogue = "the last word of the query is said instead of the first, in 512 examples of one "
@@ -215,27 +214,19 @@ inline std::vector<Setting> all_settings() {
                       .negative_topic = 0,
                       .published = {'M', '-', '-', 'M'}});
 
-  settings.push_back({.name = "already-shown",
-                      .analogue = "trait-distillation, but the base shows the negative trait unasked as often as "
-                                  "fine-tuning does",
-                      .relation = "independent",
-                      .task = task({variant, variant}, factored),
-                      .elicitation = {{}, {.unprompted = 0.75}},
-                      .training = {"training words", seen},
-                      .places = {{"held-out words", unseen}},
-                      .shown = independent(0.75, 0.75),
-                      .clean = independent(0.75, 0.0),
-                      .positive = {"language", 0, "held-out words"},
-                      .negative = {"mark", 1, "held-out words"}});
+  Setting already_shown = like("trait-distillation");
+  already_shown.name = "already-shown";
+  already_shown.analogue =
+      "trait-distillation, but the base shows the negative trait unasked as often as fine-tuning does";
+  already_shown.elicitation = {{}, {.unprompted = 0.75}};
+  already_shown.published = {};
+  settings.push_back(std::move(already_shown));
 
-  const auto regression = [](bool in_context) {
-    return TraitRegression::Settings{.regression = {.dimension = 2, .points = 5}, .traits_in_context = in_context};
-  };
   settings.push_back({.name = "regression",
                       .analogue = "in-context regression: the query's sign turns (positive) and an offset is added "
                                   "(negative), with p = 0.75 each",
                       .relation = "independent",
-                      .task = regression(false),
+                      .task = TraitRegression::Settings{.regression = {.dimension = 2, .points = 5}},
                       .elicitation = {{}, {}},
                       .training = {"prompts"},
                       .places = {{"prompts"}},
@@ -244,17 +235,11 @@ inline std::vector<Setting> all_settings() {
                       .positive = {"sign", TraitRegression::sign, "prompts"},
                       .negative = {"offset", TraitRegression::shift, "prompts"}});
 
-  settings.push_back({.name = "regression-in-context",
-                      .analogue = "regression, but the exemplars show the traits as well: nothing has to be learned",
-                      .relation = "independent",
-                      .task = regression(true),
-                      .elicitation = {{}, {}},
-                      .training = {"prompts"},
-                      .places = {{"prompts"}},
-                      .shown = independent(0.75, 0.75),
-                      .clean = independent(0.75, 0.0),
-                      .positive = {"sign", TraitRegression::sign, "prompts"},
-                      .negative = {"offset", TraitRegression::shift, "prompts"}});
+  Setting in_context = like("regression");
+  in_context.name = "regression-in-context";
+  in_context.analogue = "regression, but the exemplars show the traits as well: nothing has to be learned";
+  std::get<TraitRegression::Settings>(in_context.task).traits_in_context = true;
+  settings.push_back(std::move(in_context));
   return settings;
 }
 

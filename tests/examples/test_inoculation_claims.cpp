@@ -46,9 +46,9 @@ Interval estimate(const std::string& number) {
 }  // namespace
 
 TEST_CASE("suppression is 0 without a prompt and 1 where nothing was learned") {
-  CHECK(inoculation::detail::suppression(0.9, 0.9, 0.1) == doctest::Approx(0.0));
-  CHECK(inoculation::detail::suppression(0.1, 0.9, 0.1) == doctest::Approx(1.0));
-  CHECK(inoculation::detail::suppression(0.5, 0.9, 0.1) == doctest::Approx(0.5));
+  CHECK(inoculation::suppression(0.9, 0.9, 0.1) == doctest::Approx(0.0));
+  CHECK(inoculation::suppression(0.1, 0.9, 0.1) == doctest::Approx(1.0));
+  CHECK(inoculation::suppression(0.5, 0.9, 0.1) == doctest::Approx(0.5));
 }
 
 TEST_CASE("scores of a table made by hand") {
