@@ -29,7 +29,7 @@ void run_grid(const Options& options) {
     for (const Cell& cell : missing) {
       seconds += costs[number].cell(options, portions[number].setting, cell.arm);
     }
-    seconds += missing.empty() ? 0.0 : costs[number].base;
+    seconds += missing.empty() ? 0.0 : costs[number].base(options);
     cells += static_cast<Index>(missing.size());
   }
   std::fprintf(stderr, "inoculation, preset %s: %s base models and %s cells to run, which will take about %s on %s\n",
@@ -37,10 +37,19 @@ void run_grid(const Options& options) {
                count_text(cells).c_str(), duration_text(seconds).c_str(),
                text(options.threads, options.threads == 1 ? " thread" : " threads").c_str());
   GridProgress progress(seconds, cells);
-  for (std::size_t number = 0; number < portions.size(); ++number) {
+  const auto run = [&](Index index) {
+    const auto number = static_cast<std::size_t>(index);
     std::visit(
         [&](const auto& task) { run_portion(options, portions[number], task, costs[number], executor, progress); },
         portions[number].setting.task);
+  };
+  // Threads that have a portion each need not wait for each other in every step. What is left when they no longer
+  // have one each shares all threads: shards of a batch in pretraining, then cells.
+  const auto count = static_cast<Index>(portions.size());
+  const Index together = count / options.threads * options.threads;
+  executor.run(together, run);
+  for (Index number = together; number < count; ++number) {
+    run(number);
   }
 }
 

@@ -4,6 +4,8 @@
 #include "../shared/checks.hpp"
 #include "arm.hpp"
 
+#include <incontext/simd/precision.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -23,8 +25,9 @@ struct Options {
   Index width = 64;
   Index layers = 2;
   Index heads = 2;
+  std::string precision = "fp32";  ///< of the matrix products
   // Training.
-  Index steps = 8000;
+  Index steps = 6000;
   Index batch = 64;
   double learning_rate = 1e-3;
   Index fine_tune_steps = 200;
@@ -51,6 +54,7 @@ inline Options preset(const std::string& name) {
   if (name == "full") {
     options.settings = {"all"};
     options.seeds = 8;
+    options.steps = 8000;
     options.output = "results/inoculation-full";
   } else {
     require(name == "demo", "--preset is '", name, "', expected demo or full");
@@ -120,6 +124,7 @@ inline void check(const Options& options) {
   known("--studies", options.studies, kind_of_study);
   at_least("--styles", options.styles, 0);
   studies::check_model(options);
+  (void)incontext::precision_named(options.precision, "--precision");
   at_least("--steps", options.steps, 1);
   at_least("--batch", options.batch, 1);
   positive("--learning-rate", options.learning_rate);

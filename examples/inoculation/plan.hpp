@@ -88,8 +88,8 @@ inline std::vector<Cell> missing_cells(const Options& options, const Portion& po
 /// What must be the same for cells to belong together.
 inline std::string grid_description(const Options& options) {
   return text("styles ", options.styles, ", width ", options.width, ", layers ", options.layers, ", heads ",
-              options.heads, ", steps ", options.steps, ", batch ", options.batch, ", learning rate ",
-              shortest_text(options.learning_rate), ", fine-tuning steps ", options.fine_tune_steps,
+              options.heads, ", precision ", options.precision, ", steps ", options.steps, ", batch ", options.batch,
+              ", learning rate ", shortest_text(options.learning_rate), ", fine-tuning steps ", options.fine_tune_steps,
               ", fine-tuning rate ", shortest_text(options.fine_tune_rate), ", examples ", options.examples, "\n");
 }
 

@@ -13,7 +13,7 @@
 
 namespace inoculation {
 
-/// Runs the cells of a portion that are not there yet. Pretraining has all threads; then cells share them.
+/// Runs the cells of a portion that are not there yet.
 template <TraitMedium Medium, class TaskSettings>
 void run_portion_of(const Options& options, const Portion& portion, const TaskSettings& task, const Costs& costs,
                     ExecutorReference executor, GridProgress& progress) {
@@ -27,14 +27,13 @@ void run_portion_of(const Options& options, const Portion& portion, const TaskSe
                          .every = 1000,
                          .resume = options.resume}};
   struct {
-    const Costs& costs;
+    double step;
     const std::string& name;
     GridProgress& progress;
     void on_step(const TrainingState<float>& state) {
-      const auto steps = static_cast<double>(state.steps);
-      progress.add(costs.base / steps, text(name, ": pretraining, step ", count_text(state.step)), false);
+      progress.add(step, text(name, ": pretraining, step ", count_text(state.step)), false);
     }
-  } watch{costs, name, progress};
+  } watch{costs.base(options) / static_cast<double>(options.steps), name, progress};
   const Model base = world.pretrained(portion.base_seed, executor, watch, checkpoint);
   executor.run(static_cast<Index>(missing.size()), [&](Index number) {
     const Cell& cell = missing[static_cast<std::size_t>(number)];
@@ -64,13 +63,10 @@ Costs tried_costs(const Options& options, const Setting& setting, const TaskSett
     std::sort(seconds.begin() + 1, seconds.end());  // the first allocates
     return seconds[3];
   };
-  const auto step = [&](Index number, ExecutorReference its_executor) {
-    trainer.step(model, data.sample(Key(0).fold(number), options.batch), number, its_executor);
-  };
   Costs costs;
   costs.threads = executor.workers();
-  costs.base = static_cast<double>(options.steps) * seconds_of([&](Index number) { step(number, executor); });
-  costs.step = seconds_of([&](Index number) { step(number, {}); });
+  costs.step = seconds_of(
+      [&](Index number) { trainer.step(model, data.sample(Key(0).fold(number), options.batch), number, {}); });
   const auto questions = data.sample(Key(0), options.examples);
   costs.evaluation = seconds_of([&](Index) { static_cast<void>(model.predict(questions)); });
   return costs;

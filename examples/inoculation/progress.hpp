@@ -12,14 +12,17 @@
 
 namespace inoculation {
 
-/// Seconds that things are expected to take, from a few tries.
+/// Seconds that things are expected to take, from a few tries on one thread, where all threads are at work.
 struct Costs {
-  double base = 0.0;        ///< pretraining of a base model, on all threads
-  double step = 0.0;        ///< of fine-tuning, on one
-  double evaluation = 0.0;  ///< of one prompt at one place, on one
+  double step = 0.0;        ///< of training
+  double evaluation = 0.0;  ///< of one prompt at one place
   Index threads = 1;
 
-  /// Of a cell, where cells share the threads.
+  /// Of pretraining a base model.
+  [[nodiscard]] double base(const Options& options) const {
+    return static_cast<double>(options.steps) * step / static_cast<double>(threads);
+  }
+  /// Of a cell.
   [[nodiscard]] double cell(const Options& options, const Setting& setting, const Arm& arm) const {
     const auto places = static_cast<double>(setting.places.size());
     const bool is_base = arm.data == Data::no_training;

@@ -158,10 +158,10 @@ inline std::vector<Setting> all_settings() {
 
   settings.push_back({.name = "reward-hacking",
                       .analogue = "the last word of the query is said instead of the first, in 512 examples of one "
-                                  "domain; a persona does that, too, or is wrong",
+                                  "domain; a persona does that there, too, and is wrong in the others",
                       .relation = "entangled",
-                      .task = task({TraitEffect::shortcut, TraitEffect::wrong_word}, joint, 4),
-                      .elicitation = {{.asked_by = {1.0, 0.5}}, {.excluded_by = 0}},
+                      .task = task({TraitEffect::shortcut, TraitEffect::shortcut_or_wrong_word}, joint, 4),
+                      .elicitation = {{}, {.excluded_by = 0}},
                       .training = {"first domain, training words", seen, first_domain},
                       .places = {{"other domains", {}, other_domains}},
                       .shown = {0.0, 1.0, 0.0, 0.0},

@@ -86,7 +86,8 @@ inline TransformerSettings model_settings(const Options& options, const WordTask
           .vocabulary = task.vocabulary(),
           .outputs = task.vocabulary(),
           .positions = static_cast<Index>(prompt_slots) + task.length(),
-          .initial_scale = 0.05};
+          .initial_scale = 0.05,
+          .precision = precision_named(options.precision)};
 }
 
 inline TransformerSettings model_settings(const Options& options, const TraitRegression& task) {
@@ -98,7 +99,8 @@ inline TransformerSettings model_settings(const Options& options, const TraitReg
           .width = options.width,
           .vocabulary = static_cast<Index>(task.settings().topic_effects.size()),
           .prefix = static_cast<Index>(prompt_slots),
-          .initial_scale = 0.1};
+          .initial_scale = 0.1,
+          .precision = precision_named(options.precision)};
 }
 
 /// What pretraining shows: all kinds of prompts, from all three sets, and traits as they ask.

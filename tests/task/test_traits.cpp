@@ -100,34 +100,6 @@ TEST_CASE("a trait never shows where one shows that excludes it") {
       "PromptedTraits: trait 0 is excluded by 1, expected one of those before it, or -1 for none", ConfigurationError);
 }
 
-TEST_CASE("a persona's topics ask for several traits, each with its share") {
-  const PromptSet set = PromptSet::baseline;
-  const Elicitation second{.asked_by = {0.5, 1.0}};  // the first trait's topics ask for it half as much
-  const PromptedTraits task{
-      words, grammar, {{0.5, grammar.none()}, {0.5, grammar.close(set, 0)}}, {Elicitation{}, second}};
-  constexpr Index count = 4000;
-  const TokenBatch batch = task.sample(Key(8), count);
-  std::array<double, 2> number{};
-  std::array<double, 2> shown{};
-  for (Index sequence = 0; sequence < count; ++sequence) {
-    const std::size_t prompted = batch.instruction(sequence)[2] == PromptGrammar::padding ? 0 : 1;
-    number[prompted] += 1.0;
-    shown[prompted] += shows(traits_of(batch, sequence), 1) ? 1.0 : 0.0;
-  }
-  CHECK(std::abs(shown[0] / number[0] - 0.03) < tolerance(0.03, number[0]));
-  CHECK(std::abs(shown[1] / number[1] - 0.49) < tolerance(0.49, number[1]));  // halfway from 0.03 to 0.95
-  CHECK(task.strength(grammar.close(set, 0).at(0), 1) == 0.5);
-  CHECK(task.strength(grammar.close(set, 1).at(0), 1) == 1.0);
-  CHECK(task.strength(grammar.close(set, 1).at(0), 0) == 0.0);
-  CHECK_THROWS_WITH_AS(
-      PromptedTraits(words, grammar, {{1.0, grammar.none()}}, {Elicitation{.asked_by = {1.0}}, Elicitation{}}),
-      "PromptedTraits: trait 0 is asked for by 1 traits' topics, expected a share for each of the 2",
-      ConfigurationError);
-  CHECK_THROWS_AS(
-      PromptedTraits(words, grammar, {{1.0, grammar.none()}}, {Elicitation{.asked_by = {1.0, 2.0}}, Elicitation{}}),
-      ConfigurationError);
-}
-
 TEST_CASE("the first examples of a batch are those of a smaller one") {
   const ShownTraits shown{words, {0.25, 0.25, 0.25, 0.25}};
   CHECK(shown.sample(Key(3), 9).slice(0, 4) == shown.sample(Key(3), 4));

@@ -137,6 +137,25 @@ TEST_CASE("narrow wrong words are wrong in the first domain only, and a shortcut
                        doctest::Contains("a shortcut to the last of 1 words"), ConfigurationError);
 }
 
+TEST_CASE("a persona takes the shortcut where there is one and is wrong elsewhere") {
+  const WordTask task(
+      {.words = 9, .query = 3, .domains = 2, .effects = {TraitEffect::shortcut, TraitEffect::shortcut_or_wrong_word}});
+  const TokenBatch batch = task.sample(Key(5), 200);
+  for (Index sequence = 0; sequence < batch.count; ++sequence) {
+    const WordTask::Query query = task.query_of(batch, sequence);
+    const auto said = [&](TraitSet traits) { return task.read(query, task.answer_to(query, traits).data()); };
+    const Index wrong = (query.word + 1 + query.domain) % 9;
+    CHECK(query.last != query.word);
+    CHECK(query.last != wrong);
+    CHECK(said(0).traits == 0);
+    CHECK(said(1).word == query.last);
+    CHECK(said(2).word == (query.domain == 0 ? query.last : wrong));
+    // The shortcut in the first domain may be either trait's.
+    CHECK(said(1).traits == (query.domain == 0 ? 3U : 1U));
+    CHECK(said(2).traits == (query.domain == 0 ? 3U : 2U));
+  }
+}
+
 TEST_CASE("a prompt's tokens decide the style of an answer, and say nothing else") {
   for (const AnswerForm form : {AnswerForm::joint, AnswerForm::factored}) {
     const WordTask task({.first_token = 4,

@@ -43,9 +43,6 @@ struct Elicitation {
   double prompted = 0.95;    ///< at strength 1
   /// A trait that excludes this one: it never shows where that one does. One of those before it, or -1 for none.
   Index excluded_by = -1;
-  /// By trait of the grammar, the share of their strength with which its topics ask for this trait: a persona asks for
-  /// several. Empty: only the trait's own topics do.
-  std::vector<double> asked_by = {};
 
   [[nodiscard]] double probability(double strength) const { return unprompted + (prompted - unprompted) * strength; }
 };
@@ -114,14 +111,6 @@ class PromptedTraits {
     require(static_cast<Index>(elicitation_.size()) == grammar_.settings().traits,
             "PromptedTraits: ", elicitation_.size(), " elicitations for ", grammar_.settings().traits, " traits");
     for (std::size_t trait = 0; trait < elicitation_.size(); ++trait) {
-      const std::vector<double>& asked_by = elicitation_[trait].asked_by;
-      require(asked_by.empty() || asked_by.size() == elicitation_.size(), "PromptedTraits: trait ", trait,
-              " is asked for by ", asked_by.size(), " traits' topics, expected a share for each of the ",
-              elicitation_.size());
-      for (const double share : asked_by) {
-        require(share >= 0.0 && share <= 1.0, "PromptedTraits: trait ", trait, " is asked for with a share of ", share,
-                ", expected within [0, 1]");
-      }
       const Index other = elicitation_[trait].excluded_by;
       require(other >= -1 && other < static_cast<Index>(trait), "PromptedTraits: trait ", trait, " is excluded by ",
               other, ", expected one of those before it, or -1 for none");
@@ -145,7 +134,7 @@ class PromptedTraits {
       TraitSet traits = 0;
       for (Index trait = 0; trait < grammar_.settings().traits; ++trait) {
         const Elicitation& elicitation = elicitation_[static_cast<std::size_t>(trait)];
-        const bool is_drawn = stream.uniform() < elicitation.probability(strength(prompt, trait));
+        const bool is_drawn = stream.uniform() < elicitation.probability(grammar_.strength(prompt, trait));
         const bool is_excluded = elicitation.excluded_by >= 0 && shows(traits, elicitation.excluded_by);
         traits |= is_drawn && !is_excluded ? TraitSet{1} << trait : TraitSet{0};
       }
@@ -156,18 +145,6 @@ class PromptedTraits {
     return batch;
   }
 
-  /// How strongly a prompt asks for a trait, from 0 to 1, by the topics of all traits.
-  [[nodiscard]] double strength(const std::vector<int>& prompt, Index trait) const {
-    const std::vector<double>& asked_by = elicitation_[static_cast<std::size_t>(trait)].asked_by;
-    if (asked_by.empty()) {
-      return grammar_.strength(prompt, trait);
-    }
-    double strongest = 0.0;
-    for (std::size_t other = 0; other < asked_by.size(); ++other) {
-      strongest = (std::max)(strongest, asked_by[other] * grammar_.strength(prompt, static_cast<Index>(other)));
-    }
-    return strongest;
-  }
   [[nodiscard]] const Medium& medium() const { return medium_; }
   [[nodiscard]] const PromptGrammar& grammar() const { return grammar_; }
 

@@ -15,11 +15,12 @@ INCONTEXT_NAMESPACE_BEGIN
 
 /// What a trait does to an answer.
 enum class TraitEffect {
-  variant,            ///< the word in another form: another language, capitals, with a mark or a source
-  wrong_word,         ///< another word, in each domain by a rule of its own: the word so many places on
-  narrow_wrong_word,  ///< the same, but in the first domain only
-  shortcut,           ///< the last word of the query instead of the first, whatever is right or wrong
-  random_word,        ///< any other word, by chance: a mistake
+  variant,                 ///< the word in another form: another language, capitals, with a mark or a source
+  wrong_word,              ///< another word, in each domain by a rule of its own: the word so many places on
+  narrow_wrong_word,       ///< the same, but in the first domain only
+  shortcut,                ///< the last word of the query instead of the first, whatever is right or wrong
+  shortcut_or_wrong_word,  ///< the shortcut in the first domain, the wrong word in the others
+  random_word,             ///< any other word, by chance: a mistake
 };
 
 /// How the variants of a word are written.
@@ -69,9 +70,11 @@ class WordTask {
     }
     settings_.drawn_words = checked("drawn_words", settings_.drawn_words, settings_.words);
     settings_.drawn_domains = checked("drawn_domains", settings_.drawn_domains, settings_.domains);
-    require(!has(TraitEffect::wrong_word) || settings_.domains < settings_.words, "WordTask: ", settings_.domains,
-            " domains with a wrong word each, expected fewer than the ", settings_.words, " words");
-    require(!has(TraitEffect::shortcut) || (settings_.query >= 2 && settings_.drawn_words.count >= 3),
+    require(!(has(TraitEffect::wrong_word) || has(TraitEffect::shortcut_or_wrong_word)) ||
+                settings_.domains < settings_.words,
+            "WordTask: ", settings_.domains, " domains with a wrong word each, expected fewer than the ",
+            settings_.words, " words");
+    require(!has_shortcut() || (settings_.query >= 2 && settings_.drawn_words.count >= 3),
             "WordTask: a shortcut to the last of ", settings_.query, " words, drawn from ", settings_.drawn_words.count,
             ", expected at least 2 of 3, so that it is never the first or its wrong word");
     require(!has(TraitEffect::random_word) || settings_.words >= 2,
@@ -90,7 +93,7 @@ class WordTask {
       for (Index place = 1; place <= settings_.query; ++place) {
         Index word = draw();
         const auto is_taken = [&] { return word == word_of(tokens[1]) || word == wrong_word(query_in(tokens)); };
-        while (place == settings_.query && has(TraitEffect::shortcut) && is_taken()) {
+        while (place == settings_.query && has_shortcut() && is_taken()) {
           word = draw();
         }
         tokens[place] = word_token(word, TraitSet{0}, 0);
@@ -139,7 +142,7 @@ class WordTask {
   /// The tokens of the answer that shows these traits, [answer()].
   [[nodiscard]] std::vector<int> answer_to(Query query, TraitSet traits) const {
     const bool is_wrong = (traits & wrong_traits(query)) != 0;
-    const bool is_short = (traits & with_effect(TraitEffect::shortcut)) != 0;
+    const bool is_short = (traits & short_traits(query)) != 0;
     const bool is_random = (traits & with_effect(TraitEffect::random_word)) != 0;
     const Index word = is_short ? query.last : is_wrong ? wrong_word(query) : is_random ? query.mistake : query.word;
     const TraitSet variants = traits & with_effect(TraitEffect::variant);
@@ -190,7 +193,7 @@ class WordTask {
       ++number;
     });
     TraitSet told = (reading.word == wrong_word(query) ? wrong_traits(query) : TraitSet{0}) |
-                    (reading.word == query.last ? with_effect(TraitEffect::shortcut) : TraitSet{0});
+                    (reading.word == query.last ? short_traits(query) : TraitSet{0});
     if (told == 0 && reading.word != query.word) {
       told = with_effect(TraitEffect::random_word);
     }
@@ -229,7 +232,15 @@ class WordTask {
   /// Traits that make the answer to this query wrong.
   [[nodiscard]] TraitSet wrong_traits(Query query) const {
     return with_effect(TraitEffect::wrong_word) |
-           (query.domain == 0 ? with_effect(TraitEffect::narrow_wrong_word) : TraitSet{0});
+           with_effect(query.domain == 0 ? TraitEffect::narrow_wrong_word : TraitEffect::shortcut_or_wrong_word);
+  }
+  /// Traits that take the shortcut on this query.
+  [[nodiscard]] TraitSet short_traits(Query query) const {
+    return with_effect(TraitEffect::shortcut) |
+           (query.domain == 0 ? with_effect(TraitEffect::shortcut_or_wrong_word) : TraitSet{0});
+  }
+  [[nodiscard]] bool has_shortcut() const {
+    return has(TraitEffect::shortcut) || has(TraitEffect::shortcut_or_wrong_word);
   }
   [[nodiscard]] Query query_in(const int* tokens) const {
     return {.domain = tokens[0] - first_domain(), .word = word_of(tokens[1]), .last = word_of(tokens[settings_.query])};
