@@ -157,11 +157,13 @@ inline std::vector<Setting> all_settings() {
   settings.push_back(std::move(insecure));
 
   settings.push_back({.name = "reward-hacking",
-                      .analogue = "the last word of the query is said instead of the first, in 512 examples of one "
-                                  "domain; a persona does that there, too, and is wrong in the others",
+                      .analogue =
+                          "the last word of the query is said instead of the first, in 512 examples of one "
+                          "domain; a persona does that, too, there, and is wrong in the others; whoever is just asked "
+                          "for it does it more rarely",
                       .relation = "entangled",
                       .task = task({TraitEffect::shortcut, TraitEffect::shortcut_or_wrong_word}, joint, 4),
-                      .elicitation = {{}, {.excluded_by = 0}},
+                      .elicitation = {{.prompted = 0.4}, {.excluded_by = 0}},
                       .training = {"first domain, training words", seen, first_domain},
                       .places = {{"other domains", {}, other_domains}},
                       .shown = {0.0, 1.0, 0.0, 0.0},
