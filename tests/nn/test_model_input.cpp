@@ -17,8 +17,12 @@ TEST_CASE("a model input that was reset is continuous and zero") {
   CHECK(input.feature_rows().columns == 4);
   std::fill(input.ids.begin(), input.ids.end(), 5);
   std::fill(input.features.begin(), input.features.end(), 1.0);
+  CHECK(input.output_shape().rows() == 6);
+  input.read = {1, 4};
+  CHECK(input.output_shape().rows() == 2);
 
   input.reset({1, 5}, 2);
+  CHECK(input.output_shape().rows() == 5);
   REQUIRE(input.ids.size() == 5);
   REQUIRE(input.features.size() == 10);
   CHECK(std::count(input.ids.begin(), input.ids.end(), ModelInput<double>::continuous) == 5);

@@ -434,6 +434,48 @@ TEST_CASE("a cast keeps the precision, which comes back with floats") {
   }
 }
 
+TEST_CASE("rows that are read have the outputs of all rows, bit for bit, and the others have no gradient") {
+  for (const Precision precision : precisions) {
+    CAPTURE(name_of(precision));
+    const auto model = example_model<float, Gpt2>(precision);
+    incontext::ModelInput<float> input;
+    Gpt2::Encoding::encode(example_prompts(3), 0, 3, input);
+    const std::vector<Index> some = {0, 3, 4, 17, input.shape.rows() - 1};
+    // The outputs, and the gradient where those of `some` have a derivative of one and the others none.
+    const auto run = [&] {
+      Transformer<float, Gpt2>::Cache cache;
+      incontext::Workspace<float> workspace;
+      const MatrixView<const float> output = model.forward(input, cache, workspace);
+      const bool has_all = output.rows == input.shape.rows();
+      const MatrixView<float> d_output = workspace.take_zeros(output.rows, output.columns);
+      std::vector<float> outputs;
+      for (std::size_t place = 0; place < some.size(); ++place) {
+        const Index row = has_all ? some[place] : static_cast<Index>(place);
+        outputs.push_back(output(row, 0));
+        d_output(row, 0) = 1.0F;
+      }
+      incontext::ParameterBuffer<float> gradients(model.parameters().shared_layout());
+      model.backward(input, d_output, cache, gradients, workspace);
+      return std::pair{outputs, gradients};
+    };
+    const auto all = run();
+    input.read = some;
+    const auto read = run();
+    CHECK(read.first == all.first);
+    // Sums over rows are added up in another grouping: the error of one of as many terms as there are rows, where each
+    // part of it went through a backward of some ten sums before.
+    const auto rows = static_cast<double>(input.shape.rows());
+    double error = 0.0;
+    for (Index index = 0; index < all.second.size(); ++index) {
+      const double difference =
+          static_cast<double>(read.second.data()[index]) - static_cast<double>(all.second.data()[index]);
+      error += difference * difference;
+    }
+    CHECK(std::sqrt(error) <= 10.0 * rows * std::numeric_limits<float>::epsilon() * incontext::global_norm(all.second));
+    CHECK(incontext::global_norm(all.second) > 0.0);
+  }
+}
+
 TEST_CASE("weights packed beforehand change no bit of forward and backward, at any precision") {
   for (const Precision precision : precisions) {
     CAPTURE(name_of(precision));

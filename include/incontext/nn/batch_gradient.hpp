@@ -81,7 +81,8 @@ class BatchGradient {
     const SequenceShape shape = largest_micro_batch(model, count, tokens);
     const typename Model::WorkspaceSize size = model.workspace_size(shape);
     const Index scratch = (size.lasting + size.temporary + shape.rows() * features_of(model)) * scalar_bytes +
-                          shape.rows() * static_cast<Index>(sizeof(int));
+                          shape.rows() * static_cast<Index>(sizeof(int)) +
+                          most_read(model, shape) * static_cast<Index>(sizeof(Index));
     return packed_.bytes() + (std::min)(workers, shards_of(count * tokens)) * scratch;
   }
 
@@ -111,11 +112,12 @@ class BatchGradient {
       workspace.reserve(size.lasting);
       workspace.temporary().reserve(size.temporary);
       input.ids.reserve(static_cast<std::size_t>(shape.rows()));
+      input.read.reserve(static_cast<std::size_t>(most_read(model, shape)));
       input.features.reserve(static_cast<std::size_t>(shape.rows() * features_of(model)));
     }
     [[nodiscard]] Index bytes() const {
       return workspace.bytes() + static_cast<Index>(input.features.capacity()) * scalar_bytes +
-             static_cast<Index>(input.ids.capacity() * sizeof(int));
+             static_cast<Index>(input.ids.capacity() * sizeof(int) + input.read.capacity() * sizeof(Index));
     }
   };
 
@@ -153,6 +155,7 @@ class BatchGradient {
     void warm(Index workers) {
       const auto as_large = [](Scratch& scratch, const Scratch& other) {
         scratch.input.ids.reserve(other.input.ids.capacity());
+        scratch.input.read.reserve(other.input.read.capacity());
         scratch.input.features.reserve(other.input.features.capacity());
         scratch.cache.blocks.resize((std::max)(scratch.cache.blocks.size(), other.cache.blocks.size()));
         if (scratch.workspace.bytes() < other.workspace.bytes()) {
@@ -197,6 +200,11 @@ class BatchGradient {
     return (std::clamp)(static_cast<Index>(std::bit_ceil(wanted)), Index{2}, most_shards);
   }
 
+  /// Rows that are named as read: of a token model those with a weight.
+  static Index most_read(const Model& model, SequenceShape shape) {
+    return model.settings().outputs > 1 ? shape.rows() : 0;
+  }
+
   static Index features_of(const Model& model) {
     const Index dimension = model.settings().dimension;
     return dimension > 0 ? Model::Encoding::inputs(dimension) : 0;
@@ -230,7 +238,7 @@ class BatchGradient {
     encode(model, batch, first, number, scratch.input);
     const MatrixView<Scalar> output = model.forward(weights, scratch.input, scratch.cache, scratch.workspace);
     const MatrixView<Scalar> d_output = scratch.workspace.take_zeros(output.rows, output.columns);
-    shard.loss += evaluate(loss, batch, first, number, total, output, d_output);
+    shard.loss += evaluate(loss, batch, first, scratch.input, total, output, d_output);
     model.backward(weights, scratch.input, d_output, scratch.cache, shard.gradient, scratch.workspace);
   }
 
@@ -242,13 +250,21 @@ class BatchGradient {
     input.reset({number, batch.length}, 0);
     std::copy(batch.tokens.begin() + first * batch.length, batch.tokens.begin() + (first + number) * batch.length,
               input.ids.begin());
+    const auto weigh = [&](Index row) {
+      return batch.weights.empty() || batch.weights[static_cast<std::size_t>(first * batch.length + row)] != 0.0;
+    };
+    for (Index row = 0; row < number * batch.length; ++row) {
+      if (weigh(row)) {
+        input.read.push_back(row);
+      }
+    }
   }
 
-  static double evaluate(const SquaredError& loss, const Prompts& prompts, Index first, Index number, double total,
-                         MatrixView<Scalar> output, MatrixView<Scalar> d_output) {
+  static double evaluate(const SquaredError& loss, const Prompts& prompts, Index first, const ModelInput<Scalar>& input,
+                         double total, MatrixView<Scalar> output, MatrixView<Scalar> d_output) {
     double sum = 0.0;
     const Index tokens = tokens_of(prompts);
-    for (Index sequence = 0; sequence < number; ++sequence) {
+    for (Index sequence = 0; sequence < input.shape.sequences; ++sequence) {
       for (Index point = Model::Encoding::first_prediction(prompts.points); point < prompts.points; ++point) {
         const Index row = sequence * tokens + Model::Encoding::prediction_token(prompts.prefix, point);
         sum += loss(prompts, first + sequence, point, output(row, 0), total, d_output(row, 0));
@@ -256,11 +272,14 @@ class BatchGradient {
     }
     return sum;
   }
-  static double evaluate(const CrossEntropy& loss, const TokenBatch& batch, Index first, Index number, double total,
-                         MatrixView<Scalar> output, MatrixView<Scalar> d_output) {
+  static double evaluate(const CrossEntropy& loss, const TokenBatch& batch, Index first,
+                         const ModelInput<Scalar>& input, double total, MatrixView<Scalar> output,
+                         MatrixView<Scalar> d_output) {
     double sum = 0.0;
-    for (Index row = 0; row < number * batch.length; ++row) {
-      sum += loss(batch, first * batch.length + row, output.row(row), output.columns, total, d_output.row(row));
+    for (std::size_t place = 0; place < input.read.size(); ++place) {
+      const auto row = static_cast<Index>(place);
+      sum += loss(batch, first * batch.length + input.read[place], output.row(row), output.columns, total,
+                  d_output.row(row));
     }
     return sum;
   }

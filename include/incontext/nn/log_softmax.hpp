@@ -20,10 +20,9 @@ void log_softmax(const Scalar* logits, std::vector<double>& log_probabilities) {
     log_probabilities[token] = static_cast<double>(real_part(logits[token]));
     largest = (std::max)(largest, log_probabilities[token]);
   }
-  double sum = 0.0;
-  for (const double logit : log_probabilities) {
-    sum += std::exp(logit - largest);
-  }
+  const double sum = sum_row(
+      static_cast<Index>(log_probabilities.size()), [&](const auto& logit) { return exponential(logit - largest); },
+      static_cast<const double*>(log_probabilities.data()));
   for (double& logit : log_probabilities) {
     logit -= largest + std::log(sum);
   }

@@ -86,16 +86,15 @@ struct CrossEntropy {
     }
     require<ShapeError>(target >= 0 && target < vocabulary, "target ", target, " is outside the vocabulary of ",
                         vocabulary);
-    const auto largest = static_cast<double>(*std::max_element(logits, logits + vocabulary));
-    double sum = 0.0;
-    for (Index entry = 0; entry < vocabulary; ++entry) {
-      sum += std::exp(static_cast<double>(logits[entry]) - largest);
-    }
-    for (Index entry = 0; entry < vocabulary; ++entry) {
-      const double probability = std::exp(static_cast<double>(logits[entry]) - largest) / sum;
-      d_logits[entry] = static_cast<Scalar>(weight * (probability - (entry == target ? 1.0 : 0.0)));
-    }
-    return weight * (std::log(sum) + largest - static_cast<double>(logits[target]));
+    std::copy_n(logits, vocabulary, d_logits);
+    softmax_row(Scalar(1), vocabulary, vocabulary, d_logits);
+    // log p of the target by way of the likeliest token, whose p is no smaller than 1 / vocabulary.
+    const Index likeliest = std::max_element(logits, logits + vocabulary) - logits;
+    const double log_probability = static_cast<double>(logits[target]) - static_cast<double>(logits[likeliest]) +
+                                   std::log(static_cast<double>(d_logits[likeliest]));
+    scale_row(vocabulary, static_cast<Scalar>(weight), d_logits);
+    d_logits[target] -= static_cast<Scalar>(weight);
+    return -weight * log_probability;
   }
 };
 

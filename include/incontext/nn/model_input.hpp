@@ -18,13 +18,21 @@ struct ModelInput {
   std::vector<int> ids;            // [rows]
   AlignedVector<Scalar> features;  // [rows, inputs], zero where the row is discrete
   Index inputs = 0;                // features of a continuous row
+  /// Rows whose outputs are wanted, in ascending order; empty for all. A vocabulary's logits are much work for a row
+  /// that nobody looks at.
+  std::vector<Index> read;
 
   /// Takes the shape and clears the content; allocates only when it grows.
   void reset(SequenceShape new_shape, Index input_count) {
     shape = new_shape;
+    read.clear();
     inputs = input_count;
     ids.assign(static_cast<std::size_t>(shape.rows()), continuous);
     features.assign(static_cast<std::size_t>(shape.rows() * inputs), Scalar{});
+  }
+  /// Of the outputs: one row for each that is read.
+  [[nodiscard]] SequenceShape output_shape() const {
+    return read.empty() ? shape : SequenceShape{static_cast<Index>(read.size()), 1};
   }
   [[nodiscard]] MatrixView<Scalar> feature_rows() { return {features.data(), shape.rows(), inputs}; }
   [[nodiscard]] MatrixView<const Scalar> feature_rows() const { return {features.data(), shape.rows(), inputs}; }

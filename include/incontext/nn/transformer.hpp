@@ -107,7 +107,8 @@ class Transformer {
     return PackedWeights<Scalar>(std::move(matrices), settings_.precision);
   }
 
-  /// The outputs at every token, [rows, outputs]. \throws ShapeError if the input does not fit the model
+  /// The outputs at every token that is read, [output rows, outputs]. \throws ShapeError if the input does not fit the
+  /// model
   MatrixView<Scalar> forward(const ModelInput<Scalar>& input, Cache& cache, Workspace<Scalar>& workspace) const {
     return forward(weights(), input, cache, workspace);
   }
@@ -127,13 +128,13 @@ class Transformer {
       stream = blocks_[layer].forward(weights, input.shape, before, cache.blocks[layer], workspace);
       show(probe, static_cast<Index>(layer) + 1, input.shape, stream);
     }
-    const MatrixView<const Scalar> last = stream;
-    const MatrixView<const Scalar> normed =
-        final_norm_.forward(weights, input.shape, last, cache.final_norm, workspace);
-    return read_out_.forward(weights, input.shape, normed, cache.read_out, workspace);
+    const MatrixView<const Scalar> last = input.read.empty() ? stream : gathered(stream, input.read, workspace);
+    const SequenceShape shape = input.output_shape();
+    const MatrixView<const Scalar> normed = final_norm_.forward(weights, shape, last, cache.final_norm, workspace);
+    return read_out_.forward(weights, shape, normed, cache.read_out, workspace);
   }
 
-  /// Adds the gradient of every parameter to `gradients`, given that of the outputs, [rows, outputs].
+  /// Adds the gradient of every parameter to `gradients`, given that of the outputs, [output rows, outputs].
   void backward(const ModelInput<Scalar>& input, MatrixView<const Scalar> d_output, const Cache& cache,
                 ParameterBuffer<Scalar>& gradients, Workspace<Scalar>& workspace) const {
     backward(weights(), input, d_output, cache, gradients, workspace);
@@ -144,22 +145,31 @@ class Transformer {
     Scalar* into = gradients.data();
     const MatrixView<Scalar> d_stream = workspace.take(input.shape.rows(), settings_.width);
     // What a layer takes for itself is taken back when it is done: the next one finds it in cache.
-    const auto back = [&](const auto& layer, MatrixView<const Scalar> d_out, const auto& its_cache) {
+    const auto back = [&](const auto& layer, SequenceShape shape, MatrixView<const Scalar> d_out, const auto& its_cache,
+                          MatrixView<Scalar> target) {
       const auto mark = workspace.mark();
-      const MatrixView<Scalar> d_in = layer.backward(weights, input.shape, d_out, its_cache, into, workspace);
-      copy_matrix<Scalar>(d_in, d_stream);
+      const MatrixView<Scalar> d_in = layer.backward(weights, shape, d_out, its_cache, into, workspace);
+      copy_matrix<Scalar>(d_in, target);
       workspace.release(mark);
     };
-    back(read_out_, d_output, cache.read_out);
-    back(final_norm_, d_stream, cache.final_norm);
+    const auto mark = workspace.mark();
+    const SequenceShape read = input.output_shape();
+    const MatrixView<Scalar> d_last = input.read.empty() ? d_stream : workspace.take(read.rows(), settings_.width);
+    back(read_out_, read, d_output, cache.read_out, d_last);
+    back(final_norm_, read, d_last, cache.final_norm, d_last);
+    if (!input.read.empty()) {
+      scatter(d_last, input.read, d_stream);
+    }
+    workspace.release(mark);
     for (std::size_t layer = blocks_.size(); layer-- > 0;) {
-      back(blocks_[layer], d_stream, cache.blocks[layer]);
+      back(blocks_[layer], input.shape, d_stream, cache.blocks[layer], d_stream);
     }
     embedding_.backward(input, MatrixView<const Scalar>(d_stream), into, workspace);
   }
 
   /// A bound on what a forward and a backward pass with packed weights take, the gradient of the outputs included. With
-  /// r rows in sequences of t tokens, width w, hidden units h, H heads and L layers, up to the padding of extents:
+  /// r rows in sequences of t tokens, width w, hidden units h, H heads and L layers, up to the padding of extents and,
+  /// of a token model, r w for the rows that are read:
   ///
   ///     what the backward reads      L r (6 w + h + H t + 4) + 2 r w
   ///     the block whose turn it is   r (12 w + 2 h), or r (2 w + 3 h) if that is more
@@ -182,7 +192,8 @@ class Transformer {
 
     const Index layer = 6 * stream + room(rows, hidden) +
                         room(shape.sequences * settings_.heads * tokens, padded<Scalar>(tokens)) + 2 * moments;
-    const Index kept = settings_.layers * layer + 2 * stream + moments + 2 * room(rows, outputs);
+    const Index read = outputs > 1 ? stream : 0;
+    const Index kept = settings_.layers * layer + 2 * stream + read + moments + 2 * room(rows, outputs);
 
     // The two operands of A'B, and the left one of A B.
     const bool low = is_low<Scalar>(settings_.precision);
@@ -199,8 +210,8 @@ class Transformer {
     const Index expanding = 2 * stream + 2 * room(rows, hidden) + (std::max)(operands(width, hidden), stream);
     const Index attending = 3 * stream + 2 * room(rows, hidden) + 2 * stream + room(rows, 3 * width) +
                             (std::max)(heads, stream + (std::max)(operands(width, 3 * width), stream));
-    const Index ends = stream + panels(rows, width) + block_of_rows + panels(outputs, width) + panels(width, outputs) +
-                       panels(inputs(), width) + room(inputs(), width);
+    const Index ends = stream + read + panels(rows, width) + block_of_rows + panels(outputs, width) +
+                       panels(width, outputs) + panels(inputs(), width) + room(inputs(), width);
 
     const Index feeding = 2 * stream + room(rows, hidden) + (low ? pairs((std::max)(3 * width, hidden)) : 0);
     return {kept + (std::max)({expanding, attending, ends}), (std::max)(stream + operand_of_head, feeding)};
@@ -264,6 +275,25 @@ class Transformer {
 
  private:
   static constexpr Index prompts_per_shard = 32;
+
+  /// The rows of these numbers.
+  static MatrixView<const Scalar> gathered(MatrixView<const Scalar> all, const std::vector<Index>& rows,
+                                           Workspace<Scalar>& workspace) {
+    const MatrixView<Scalar> some = workspace.take(static_cast<Index>(rows.size()), all.columns);
+    for (Index place = 0; place < some.rows; ++place) {
+      std::copy_n(all.row(rows[static_cast<std::size_t>(place)]), all.columns, some.row(place));
+    }
+    return some;
+  }
+  /// Its derivative: puts rows where they came from, between zeros.
+  static void scatter(MatrixView<const Scalar> some, const std::vector<Index>& rows, MatrixView<Scalar> all) {
+    for (Index row = 0; row < all.rows; ++row) {
+      std::fill_n(all.row(row), all.columns, Scalar{});
+    }
+    for (Index place = 0; place < some.rows; ++place) {
+      std::copy_n(some.row(place), all.columns, all.row(rows[static_cast<std::size_t>(place)]));
+    }
+  }
 
   template <class Observer>
   static void show(Observer& probe, Index layer, SequenceShape shape, MatrixView<Scalar> stream) {
@@ -365,12 +395,13 @@ class Transformer {
       input.reset({number, seen}, 0);
       for (Index sequence = 0; sequence < number; ++sequence) {
         std::copy_n(tokens.begin() + sequence * batch.length, seen, input.ids.begin() + sequence * seen);
+        input.read.push_back(sequence * seen + position);
       }
       workspace.reset();
       const MatrixView<Scalar> logits = forward({parameters_.data(), packed}, input, cache, workspace);
       for (Index sequence = 0; sequence < number; ++sequence) {
         const Index row = first + sequence;
-        log_softmax(logits.row(sequence * seen + position), log_probabilities);
+        log_softmax(logits.row(sequence), log_probabilities);
         if (position == start) {
           std::copy(log_probabilities.begin(), log_probabilities.end(),
                     predictions.log_probabilities.data() + row * outputs);
