@@ -6,13 +6,18 @@
 ///   inoculation --preset full --merge part-0,part-1 --output whole
 ///   inoculation --help
 
+#include "../shared/command.hpp"
 #include "command_line.hpp"
 #include "grid.hpp"
 #include "report.hpp"
 
+#include <algorithm>
 #include <cstdio>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace {
 

@@ -2,6 +2,7 @@
 /// One setting as tasks: what pretraining and fine-tuning show, and everything that is measured of a cell of the grid.
 
 #include "mechanism.hpp"
+#include "model.hpp"
 #include "plan.hpp"
 #include "table.hpp"
 
@@ -25,8 +26,6 @@
 #include <vector>
 
 namespace inoculation {
-
-using Model = Transformer<float>;
 
 inline PromptGrammar grammar_of(const Setting& setting) {
   return PromptGrammar({.traits = static_cast<Index>(setting.elicitation.size())});

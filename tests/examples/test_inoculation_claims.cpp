@@ -1,6 +1,6 @@
 #include "../../examples/inoculation/claims.hpp"
 
-#include "../../examples/inoculation/report.hpp"
+#include "../../examples/inoculation/report_tables.hpp"
 
 #include <doctest/doctest.h>
 

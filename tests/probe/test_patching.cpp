@@ -7,13 +7,14 @@
 
 #include <cmath>
 #include <numeric>
+#include <type_traits>
 #include <vector>
 
 using namespace incontext;
 
-static_assert(Probe<ResidualStream<float>, float>);
-static_assert(Probe<const Patch<double>, double>);
-static_assert(!Probe<Patch<double>, float>);
+static_assert(std::is_convertible_v<ResidualStream<float>&, ProbeReference<float>>);
+static_assert(std::is_convertible_v<const Patch<double>&, ProbeReference<double>>);
+static_assert(!std::is_convertible_v<Patch<double>&, ProbeReference<float>>);
 
 namespace {
 

@@ -250,14 +250,7 @@ class BatchGradient {
     input.reset({number, batch.length}, 0);
     std::copy(batch.tokens.begin() + first * batch.length, batch.tokens.begin() + (first + number) * batch.length,
               input.ids.begin());
-    const auto weigh = [&](Index row) {
-      return batch.weights.empty() || batch.weights[static_cast<std::size_t>(first * batch.length + row)] != 0.0;
-    };
-    for (Index row = 0; row < number * batch.length; ++row) {
-      if (weigh(row)) {
-        input.read.push_back(row);
-      }
-    }
+    input.read_where([&](Index row) { return batch.weight(first * batch.length + row) != 0.0; });
   }
 
   static double evaluate(const SquaredError& loss, const Prompts& prompts, Index first, const ModelInput<Scalar>& input,

@@ -30,6 +30,15 @@ struct ModelInput {
     ids.assign(static_cast<std::size_t>(shape.rows()), continuous);
     features.assign(static_cast<std::size_t>(shape.rows() * inputs), Scalar{});
   }
+  /// Names the rows that are wanted as read.
+  template <class Wanted>
+  void read_where(const Wanted& wanted) {
+    for (Index row = 0; row < shape.rows(); ++row) {
+      if (wanted(row)) {
+        read.push_back(row);
+      }
+    }
+  }
   /// Of the outputs: one row for each that is read.
   [[nodiscard]] SequenceShape output_shape() const {
     return read.empty() ? shape : SequenceShape{static_cast<Index>(read.size()), 1};

@@ -2,20 +2,16 @@
 /// \file
 /// Probes: what looks at the residual stream of a forward pass, or changes it.
 
+#include "incontext/core/function_reference.hpp"
 #include "incontext/core/matrix.hpp"
 #include "incontext/nn/layer.hpp"
-
-#include <type_traits>
 
 INCONTEXT_NAMESPACE_BEGIN
 
 /// Called as `probe(layer, shape, stream)` with the residual stream, [rows, width]: at layer 0 behind the embedding, at
 /// layer l behind block l. What the probe writes is what the next layer reads. A changed forward pass has no backward
 /// pass.
-template <class Type, class Scalar>
-concept Probe = std::is_invocable_v<Type&, Index, SequenceShape, MatrixView<Scalar>>;
-
-/// No probe: the forward pass without one, to the instruction.
-struct NoProbe {};
+template <class Scalar>
+using ProbeReference = FunctionReference<void(Index, SequenceShape, MatrixView<Scalar>)>;
 
 INCONTEXT_NAMESPACE_END

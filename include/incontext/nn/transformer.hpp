@@ -19,7 +19,6 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -114,19 +113,20 @@ class Transformer {
   }
   /// The same with weights that are packed already, `Weights(model.parameters().data(), packed)`, and with a probe that
   /// sees, and may change, the residual stream between the layers.
-  template <class Observer = NoProbe>
   MatrixView<Scalar> forward(Weights<Scalar> weights, const ModelInput<Scalar>& input, Cache& cache,
-                             Workspace<Scalar>& workspace, Observer&& probe = {}) const {
-    static_assert(std::is_same_v<std::remove_cvref_t<Observer>, NoProbe> || Probe<Observer, Scalar>,
-                  "a probe is called as probe(Index layer, SequenceShape, MatrixView<Scalar> stream), with the scalar "
-                  "of the model; this one cannot be, and would never see anything");
+                             Workspace<Scalar>& workspace, ProbeReference<Scalar> probe = {}) const {
+    const auto show = [&](std::size_t layer, MatrixView<Scalar> shown) {
+      if (probe) {
+        probe(static_cast<Index>(layer), input.shape, shown);
+      }
+    };
     cache.blocks.resize(blocks_.size());
     MatrixView<Scalar> stream = embedding_.forward(weights, input, workspace);
-    show(probe, 0, input.shape, stream);
+    show(0, stream);
     for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
       const MatrixView<const Scalar> before = stream;
       stream = blocks_[layer].forward(weights, input.shape, before, cache.blocks[layer], workspace);
-      show(probe, static_cast<Index>(layer) + 1, input.shape, stream);
+      show(layer + 1, stream);
     }
     const MatrixView<const Scalar> last = input.read.empty() ? stream : gathered(stream, input.read, workspace);
     const SequenceShape shape = input.output_shape();
@@ -292,13 +292,6 @@ class Transformer {
     }
     for (Index place = 0; place < some.rows; ++place) {
       std::copy_n(some.row(place), all.columns, all.row(rows[static_cast<std::size_t>(place)]));
-    }
-  }
-
-  template <class Observer>
-  static void show(Observer& probe, Index layer, SequenceShape shape, MatrixView<Scalar> stream) {
-    if constexpr (!std::is_same_v<std::remove_cv_t<Observer>, NoProbe>) {
-      probe(layer, shape, stream);
     }
   }
 

@@ -82,13 +82,15 @@ class Patch {
 
 /// The log likelihood of every sequence's targets, [count], in nats, the answer's earlier tokens given: the sum over
 /// positions of weight * log softmax(logits)[target]. \throws ShapeError if the batch does not fit the model
-template <class Model, class Observer = NoProbe>
-[[nodiscard]] std::vector<double> log_likelihoods(const Model& model, const TokenBatch& batch, Observer&& probe = {}) {
+template <class Model>
+[[nodiscard]] std::vector<double> log_likelihoods(const Model& model, const TokenBatch& batch,
+                                                  ProbeReference<typename Model::scalar_type> probe = {}) {
   using Scalar = typename Model::scalar_type;
   model.check_tokens(batch);
   ModelInput<Scalar> input;
   input.reset({batch.count, batch.length}, 0);
   std::copy(batch.tokens.begin(), batch.tokens.end(), input.ids.begin());
+  input.read_where([&](Index row) { return batch.weight(row) != 0.0; });
   typename Model::Cache cache;
   Workspace<Scalar> workspace;
   auto packed = model.make_packed_weights();
@@ -96,11 +98,9 @@ template <class Model, class Observer = NoProbe>
   const MatrixView<Scalar> logits = model.forward({model.parameters().data(), packed}, input, cache, workspace, probe);
   std::vector<double> result(static_cast<std::size_t>(batch.count));
   std::vector<double> log_probabilities(static_cast<std::size_t>(logits.columns));
-  for (Index row = 0; row < batch.count * batch.length; ++row) {
-    if (batch.weight(row) == 0.0) {
-      continue;
-    }
-    log_softmax(logits.row(row), log_probabilities);
+  for (std::size_t place = 0; place < input.read.size(); ++place) {
+    const Index row = input.read[place];
+    log_softmax(logits.row(static_cast<Index>(place)), log_probabilities);
     const auto target = static_cast<std::size_t>(batch.targets[static_cast<std::size_t>(row)]);
     result[static_cast<std::size_t>(row / batch.length)] += batch.weight(row) * log_probabilities[target];
   }
