@@ -16,6 +16,14 @@
 #include <cstdlib>
 #endif
 
+/// What happens only when something is wrong: made small rather than fast, with everything on the way to it, so that it
+/// costs little in a program and in its compilation.
+#if defined(__GNUC__)
+#define INCONTEXT_COLD [[gnu::cold, gnu::noinline]]
+#else
+#define INCONTEXT_COLD
+#endif
+
 INCONTEXT_NAMESPACE_BEGIN
 
 /// The base of every error that the library reports.
@@ -107,7 +115,7 @@ class MessagePart {
   };
 };
 
-[[nodiscard]] inline std::string joined(std::initializer_list<MessagePart> parts) {
+INCONTEXT_COLD [[nodiscard]] inline std::string joined(std::initializer_list<MessagePart> parts) {
   std::string message;
   for (const MessagePart& part : parts) {
     part.append_to(message);
@@ -125,7 +133,7 @@ template <class... Parts>
 
 /// Reports an error: throws `Type`, or prints and aborts where exceptions are off.
 template <class Type>
-[[noreturn]] inline void raise(const std::string& message) {
+INCONTEXT_COLD [[noreturn]] inline void raise(const std::string& message) {
 #if defined(INCONTEXT_NO_EXCEPTIONS)
   std::fprintf(stderr, "incontext: %s\n", message.c_str());
   std::abort();
@@ -138,7 +146,7 @@ namespace detail {
 
 /// Out of line, so that a check is a comparison and a call.
 template <class Type>
-[[noreturn]] inline void raise_joined(std::initializer_list<MessagePart> parts) {
+INCONTEXT_COLD [[noreturn]] inline void raise_joined(std::initializer_list<MessagePart> parts) {
   raise<Type>(joined(parts));
 }
 
