@@ -203,10 +203,26 @@ void adam_update(benchmark::State& state) {
   report_bytes(state, 6.0 * sizeof(float) * static_cast<double>(state.range(0)));
 }
 
+// Rounding a matrix to bfloat16, in the tiles of the matrix unit.
+void tiles(benchmark::State& state, Orientation orientation) {
+  const Index rows = 324;
+  const Index columns = 256;
+  const AlignedVector<float> input = normals(rows * columns, 0);
+  AlignedVector<float> packed(static_cast<std::size_t>(PackedTiles::size(Precision::bf16, rows, columns)));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(
+        pack_tiles(Precision::bf16, {input.data(), rows, columns}, packed.data(), orientation).high);
+    benchmark::ClobberMemory();
+  }
+  report_bytes(state, 6.0 * static_cast<double>(rows * columns));
+}
+
 BENCHMARK(layer_norm)->Arg(64)->Arg(256);
 BENCHMARK(gelu);
 BENCHMARK(gelu_and_derivative);
 BENCHMARK(softmax);
+BENCHMARK_CAPTURE(tiles, as_stored, Orientation::as_stored);
+BENCHMARK_CAPTURE(tiles, transposed, Orientation::transposed);
 BENCHMARK(adam_update)->Arg(150'000)->Arg(9'500'000);
 
 }  // namespace
