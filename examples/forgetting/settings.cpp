@@ -129,7 +129,7 @@ std::optional<Settings> parse(int count, char** arguments) {
       ->group(prompts);
   studies::add_model_options(app, settings, model);
   app.add_option("--initial-scale", settings.initial_scale, "standard deviation of the initial weights")->group(model);
-  app.add_option("--precision", settings.precision, "of the matrix products: fp32, bf16 or bf16x3")->group(model);
+  studies::add_precision_option(app, settings, model);
   app.add_option("--steps", settings.steps, "pretraining steps on the mixture")->group(training);
   app.add_option("--pure-steps", settings.pure_steps, "pretraining steps of the pure models")->group(training);
   app.add_option("--batch", settings.batch, "prompts a step")->group(training);

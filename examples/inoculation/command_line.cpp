@@ -68,7 +68,7 @@ std::optional<Options> parse(int count, char** arguments) {
   app.add_option("--fine-tune-seeds", options.fine_tune_seeds, "fine-tuning runs of each base model and arm")
       ->group(grid);
   studies::add_model_options(app, options, model);
-  app.add_option("--precision", options.precision, "of the matrix products: fp32, bf16 or bf16x3")->group(model);
+  studies::add_precision_option(app, options, model);
   app.add_option("--steps", options.steps, "pretraining steps")->group(training);
   app.add_option("--batch", options.batch, "examples a step")->group(training);
   app.add_option("--learning-rate", options.learning_rate, "peak of Adam's learning rate in pretraining")

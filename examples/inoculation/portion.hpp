@@ -33,7 +33,7 @@ void run_portion_of(const Options& options, const Portion& portion, const TaskSe
     void on_step(const TrainingState<float>& state) {
       progress.add(step, text(name, ": pretraining, step ", count_text(state.step)), false);
     }
-  } watch{costs.base(options) / static_cast<double>(options.steps), name, progress};
+  } watch{costs.step, name, progress};
   const Model base = world.pretrained(portion.base_seed, executor, watch, checkpoint);
   executor.run(static_cast<Index>(missing.size()), [&](Index number) {
     const Cell& cell = missing[static_cast<std::size_t>(number)];
@@ -53,7 +53,7 @@ Costs tried_costs(const Options& options, const Setting& setting, const TaskSett
   Model model = world.initial_model(Key(0));
   const auto data = world.training_task();
   Trainer trainer(model, chain(clip_norm(1.0), adam(), rate(1e-6)), LossOf<BatchOf<Medium>>{});
-  const auto seconds_of = [](const auto& work) {
+  const auto seconds_of = [&](const auto& work) {
     std::vector<double> seconds;
     for (Index number = 0; number < 6; ++number) {
       const double begin = steady_seconds();
@@ -61,10 +61,9 @@ Costs tried_costs(const Options& options, const Setting& setting, const TaskSett
       seconds.push_back(steady_seconds() - begin);
     }
     std::sort(seconds.begin() + 1, seconds.end());  // the first allocates
-    return seconds[3];
+    return seconds[3] / static_cast<double>(executor.workers());
   };
   Costs costs;
-  costs.threads = executor.workers();
   costs.step = seconds_of(
       [&](Index number) { trainer.step(model, data.sample(Key(0).fold(number), options.batch), number, {}); });
   const auto questions = data.sample(Key(0), options.examples);

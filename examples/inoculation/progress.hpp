@@ -12,16 +12,13 @@
 
 namespace inoculation {
 
-/// Seconds that things are expected to take, from a few tries on one thread, where all threads are at work.
+/// Seconds of all threads together that things are expected to take, from a few tries on one: all are at work.
 struct Costs {
   double step = 0.0;        ///< of training
   double evaluation = 0.0;  ///< of one prompt at one place
-  Index threads = 1;
 
   /// Of pretraining a base model.
-  [[nodiscard]] double base(const Options& options) const {
-    return static_cast<double>(options.steps) * step / static_cast<double>(threads);
-  }
+  [[nodiscard]] double base(const Options& options) const { return static_cast<double>(options.steps) * step; }
   /// Of a cell.
   [[nodiscard]] double cell(const Options& options, const Setting& setting, const Arm& arm) const {
     const auto places = static_cast<double>(setting.places.size());
@@ -32,7 +29,7 @@ struct Costs {
                            : arm.study == "main" ? 8.0
                                                  : 3.0;
     const Index steps = is_base ? 0 : arm.follows_steps ? steps_followed(options).back() : options.fine_tune_steps;
-    return (static_cast<double>(steps) * step + prompts * places * evaluation) / static_cast<double>(threads);
+    return static_cast<double>(steps) * step + prompts * places * evaluation;
   }
 };
 

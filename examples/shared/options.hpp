@@ -19,6 +19,11 @@ void add_model_options(CLI::App& app, Settings& settings, const char* group) {
   app.add_option("--heads", settings.heads, "attention heads of a block")->group(group);
 }
 
+template <class Settings>
+void add_precision_option(CLI::App& app, Settings& settings, const char* group) {
+  app.add_option("--precision", settings.precision, "of the matrix products: fp32, bf16 or bf16x3")->group(group);
+}
+
 /// \param seeds  what the help says of --seeds
 template <class Settings>
 void add_run_options(CLI::App& app, Settings& settings, const char* group, const char* seeds) {

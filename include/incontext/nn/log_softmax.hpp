@@ -23,8 +23,9 @@ void log_softmax(const Scalar* logits, std::vector<double>& log_probabilities) {
   const double sum = sum_row(
       static_cast<Index>(log_probabilities.size()), [&](const auto& logit) { return exponential(logit - largest); },
       static_cast<const double*>(log_probabilities.data()));
+  const double normaliser = largest + std::log(sum);
   for (double& logit : log_probabilities) {
-    logit -= largest + std::log(sum);
+    logit -= normaliser;
   }
 }
 
