@@ -121,9 +121,8 @@ std::optional<Settings> parse(int count, char** arguments) {
   app.add_option("--exemplars", settings.exemplars, "most exemplars before a query")->group(prompts);
   app.add_option("--pool", settings.pool, "tasks of the pool D_disc")->group(prompts);
   app.add_option("--noise", settings.noise, "standard deviation of the label noise")->group(prompts);
-  app.add_option("--alpha", settings.alphas, "weight of D_disc in the pretraining mixture; several give a study each")
-      ->delimiter(',')
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+  studies::add_list_option(app, "--alpha", settings.alphas,
+                           "weight of D_disc in the pretraining mixture; several give a study each")
       ->group(prompts);
   app.add_flag("--pure,!--no-pure", settings.pure, "also train on D_cont only and on D_disc only (claims 1 and 2)")
       ->group(prompts);
@@ -143,10 +142,7 @@ std::optional<Settings> parse(int count, char** arguments) {
       ->group(training);
   app.add_option("--fine-tune-steps", settings.fine_tune_steps, "steps on D_disc")->group(training);
   app.add_option("--fine-tune-rate", settings.fine_tune_rate, "learning rate on D_disc")->group(training);
-  app.add_option("--gamma", settings.gammas, "label scales of conjugate prompting")
-      ->delimiter(',')
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group(evaluation);
+  studies::add_list_option(app, "--gamma", settings.gammas, "label scales of conjugate prompting")->group(evaluation);
   app.add_option("--evaluate-every", settings.evaluate_every,
                  "steps between evaluations during pretraining on the mixture (learning.csv), 0 for none")
       ->group(evaluation);

@@ -46,18 +46,12 @@ std::optional<Options> parse(int count, char** arguments) {
   const char* training = "Training";
   const char* run = "Run";
   app.add_option("--preset", options.preset, "demo (three minutes), full (every setting, arm and sweep)");
-  app.add_option("--setting", options.settings, "all, or names with commas between them")
-      ->delimiter(',')
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+  studies::add_list_option(app, "--setting", options.settings, "all, or names with commas between them")->group(grid);
+  studies::add_list_option(app, "--arms", options.arms,
+                           "names with commas between them; all of the preset where it is not given")
       ->group(grid);
-  app.add_option("--arms", options.arms, "names with commas between them; all of the preset where it is not given")
-      ->delimiter(',')
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group(grid);
-  app.add_option("--studies", options.studies,
-                 "main, paraphrases, steps, rate, examples, patching; all of the preset by default")
-      ->delimiter(',')
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+  studies::add_list_option(app, "--studies", options.studies,
+                           "main, paraphrases, steps, rate, examples, patching; all of the preset by default")
       ->group(grid);
   app.add_option("--styles", options.styles,
                  "that prompts choose from, beside eliciting traits: the more, the more there is to be conditional on; "
@@ -77,9 +71,7 @@ std::optional<Options> parse(int count, char** arguments) {
   app.add_option("--fine-tune-rate", options.fine_tune_rate, "learning rate of fine-tuning")->group(training);
   app.add_option("--examples", options.examples, "that every evaluation asks about")->group(run);
   app.add_option("--shard", shard, "i/n: the i-th of n parts of the grid, counted from 0")->group(run);
-  app.add_option("--merge", options.merge, "folders of shards, to join in --output instead of running")
-      ->delimiter(',')
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+  studies::add_list_option(app, "--merge", options.merge, "folders of shards, to join in --output instead of running")
       ->group(run);
   app.add_option("--threads", options.threads, "worker threads; they never change a result")->group(run);
   app.add_option("--output", options.output, "folder for table, report, figures and checkpoints")->group(run);

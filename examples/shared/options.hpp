@@ -5,11 +5,19 @@
 
 #include <CLI/CLI.hpp>
 
+#include <vector>
+
 namespace studies {
 
 /// Every option shows its default, and the last of several wins.
 inline void set_defaults(CLI::App& app) {
   app.option_defaults()->always_capture_default()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+}
+
+/// An option of several values with commas between them.
+template <class Value>
+CLI::Option* add_list_option(CLI::App& app, const char* flag, std::vector<Value>& values, const char* help) {
+  return app.add_option(flag, values, help)->delimiter(',')->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 template <class Settings>

@@ -153,10 +153,9 @@ inline std::optional<Settings> parse(int count, char** arguments) {
   const char* run = "Run";
   app.add_option("--preset", settings.preset, "demo (one seed), full (the same size with eight seeds)");
   app.add_option("--words", settings.words, "words of every language")->group(prompts);
-  app.add_option("--similarity", settings.similarities,
-                 "shares of words that the other languages have in common with language 1, rising; one language each")
-      ->delimiter(',')
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+  studies::add_list_option(
+      app, "--similarity", settings.similarities,
+      "shares of words that the other languages have in common with language 1, rising; one language each")
       ->group(prompts);
   app.add_option("--exemplars", settings.exemplars, "exemplars of a prompt")->group(prompts);
   app.add_option("--dictionary-weight", settings.dictionary_weight, "weight of the dictionary skill in pretraining")

@@ -38,30 +38,36 @@ std::uint32_t any_bfloat16(Stream& stream, Exponents exponents) {
   return ((sign_and_significand & 0x80U) << 8U) | (exponent << 7U) | (sign_and_significand & 0x7FU);
 }
 
-// One term of a product, with memory: `gap` pairs between the rows of A that nobody may use.
+// Where a pair of a row of A lies, and one of a column of B: two tiles a step.
+std::size_t place_in_a(Index row, Index step, Index pair) {
+  return static_cast<std::size_t>((step * 2 + row / 16) * tile_pairs + row % 16 * pairs_in_row + pair);
+}
+std::size_t place_in_b(Index column, Index step, Index pair) {
+  return static_cast<std::size_t>((step * 2 + column / 16) * tile_pairs + pair * 16 + column % 16);
+}
+
+// One term of a product, with memory. Rows of A beyond the block's are NaN.
 class Term {
  public:
-  Term(Index steps, Index gap, Exponents exponents, Key key)
+  Term(Index steps, Index rows, Exponents exponents, Key key)
       : steps_(steps),
-        stride_(steps * pairs_in_row + gap),
-        a_(static_cast<std::size_t>(block_size * stride_), 0xFFFFFFFFU),  // pairs of NaN
+        a_(static_cast<std::size_t>(steps * 2 * tile_pairs), 0xFFFFFFFFU),
         b_(static_cast<std::size_t>(steps * 2 * tile_pairs)) {
     Stream stream(key);
     const auto pair = [&] { return any_bfloat16(stream, exponents) | (any_bfloat16(stream, exponents) << 16U); };
-    for (Index row = 0; row < block_size; ++row) {
+    for (Index row = 0; row < rows; ++row) {
       for (Index index = 0; index < steps * pairs_in_row; ++index) {
-        a_[static_cast<std::size_t>(row * stride_ + index)] = pair();
+        a_[place_in_a(row, index / pairs_in_row, index % pairs_in_row)] = pair();
       }
     }
     for (Bfloat16Pair& both : b_) {
       both = pair();
     }
   }
-  [[nodiscard]] BlockOperands operands() const { return {a_.data(), stride_, b_.data(), steps_}; }
+  [[nodiscard]] BlockOperands operands() const { return {a_.data(), b_.data(), steps_}; }
 
  private:
   Index steps_;
-  Index stride_;
   std::vector<Bfloat16Pair> a_;
   std::vector<Bfloat16Pair> b_;
 };
@@ -69,9 +75,9 @@ class Term {
 template <std::size_t terms>
 class Terms {
  public:
-  Terms(Index steps, Index gap, Exponents exponents, Key key) {
+  Terms(Index steps, Index rows, Exponents exponents, Key key) {
     for (std::size_t term = 0; term < terms; ++term) {
-      terms_.emplace_back(steps, gap, exponents, key.fold(term));
+      terms_.emplace_back(steps, rows, exponents, key.fold(term));
     }
   }
   [[nodiscard]] std::array<BlockOperands, terms> operands() const {
@@ -102,8 +108,8 @@ float plain_sum(const std::array<BlockOperands, terms>& operands, Index row, Ind
     for (Index step = 0; step < term.steps; ++step) {
       std::array<float, 2> sums = {};  // of the even and of the odd members
       for (Index pair = 0; pair < pairs_in_row; ++pair) {
-        const Bfloat16Pair a = term.a[row * term.a_stride + step * pairs_in_row + pair];
-        const Bfloat16Pair b = term.b[(step * 2 + column / 16) * tile_pairs + pair * 16 + column % 16];
+        const Bfloat16Pair a = term.a[place_in_a(row, step, pair)];
+        const Bfloat16Pair b = term.b[place_in_b(column, step, pair)];
         for (const Index number : {0, 1}) {
           float& sum = sums[static_cast<std::size_t>(number)];
           sum = rounded_sum(sum, static_cast<double>(member(a, number)) * static_cast<double>(member(b, number)));
@@ -173,7 +179,7 @@ void for_every_block(Exponents exponents, Check check) {
           CAPTURE(gap);
           CAPTURE(static_cast<int>(start));
           const Key key = Key{1}.fold(number++);
-          const Terms<terms> operands(steps, gap, exponents, key.fold("terms"));
+          const Terms<terms> operands(steps, rows, exponents, key.fold("terms"));
           Sums first(rows, start, gap, exponents, key.fold("sums"));
           Sums second = first;
           check(operands.operands(), first, second);
@@ -236,7 +242,7 @@ TEST_CASE("infinities and NaN go through a block") {
     }
     std::vector<float> sums(static_cast<std::size_t>(block_size * block_size), start);
     const MatrixUnit unit;
-    unit.compute(std::array{BlockOperands{rows.data(), pairs_in_row, tiles.data(), 1}},
+    unit.compute(std::array{BlockOperands{rows.data(), tiles.data(), 1}},
                  {block_size, sums.data(), block_size, sums.data(), block_size});
     CHECK(same_bits(sums, std::vector<float>(sums.size(), sums.front())));
     return sums.front();
@@ -266,11 +272,11 @@ TEST_CASE("below the smallest normal number, unit and emulation differ by what t
       const std::uint32_t first = scaled();
       return first | (scaled() << 16U);
     };
-    std::vector<Bfloat16Pair> a(static_cast<std::size_t>(block_size * steps * pairs_in_row));
+    std::vector<Bfloat16Pair> a(static_cast<std::size_t>(steps * 2 * tile_pairs));
     std::vector<Bfloat16Pair> b(static_cast<std::size_t>(steps * 2 * tile_pairs));
     std::generate(a.begin(), a.end(), pair);
     std::generate(b.begin(), b.end(), pair);
-    const std::array operands{BlockOperands{a.data(), steps * pairs_in_row, b.data(), steps}};
+    const std::array operands{BlockOperands{a.data(), b.data(), steps}};
     Sums sums(block_size, Start::none, 0, narrow, Key{3});
     Sums emulated = sums;
     unit.compute(operands, sums.view());

@@ -23,6 +23,21 @@ WordTask task_of(AnswerForm form) {
                    .form = form});
 }
 
+// Calls `check(query, its wrong word, what an answer with given traits says)` for many queries of a task of 9 words,
+// whose last word is never the right one nor the wrong one.
+template <class Check>
+void check_queries(const WordTask& task, Key key, Check check) {
+  const TokenBatch batch = task.sample(key, 200);
+  for (Index sequence = 0; sequence < batch.count; ++sequence) {
+    const WordTask::Query query = task.query_of(batch, sequence);
+    const auto said = [&](TraitSet traits) { return task.read(query, task.answer_to(query, traits).data()); };
+    const Index wrong = (query.word + 1 + query.domain) % 9;
+    CHECK(query.last != query.word);
+    CHECK(query.last != wrong);
+    check(query, wrong, said);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("what an answer says is what it was made to show, in every form") {
@@ -116,13 +131,7 @@ TEST_CASE("narrow wrong words are wrong in the first domain only, and a shortcut
                        .query = 3,
                        .domains = 2,
                        .effects = {TraitEffect::narrow_wrong_word, TraitEffect::wrong_word, TraitEffect::shortcut}});
-  const TokenBatch batch = task.sample(Key(4), 200);
-  for (Index sequence = 0; sequence < batch.count; ++sequence) {
-    const WordTask::Query query = task.query_of(batch, sequence);
-    const auto said = [&](TraitSet traits) { return task.read(query, task.answer_to(query, traits).data()); };
-    const Index wrong = (query.word + 1 + query.domain) % 9;
-    CHECK(query.last != query.word);
-    CHECK(query.last != wrong);
+  check_queries(task, Key(4), [](const WordTask::Query& query, Index wrong, const auto& said) {
     CHECK(said(0).word == query.word);
     CHECK(said(0).traits == 0);
     CHECK(said(1).word == (query.domain == 0 ? wrong : query.word));
@@ -132,7 +141,7 @@ TEST_CASE("narrow wrong words are wrong in the first domain only, and a shortcut
     CHECK(said(4).is_known);
     // A wrong word in the first domain may be either trait's; elsewhere it is the broad one's.
     CHECK(said(2).traits == (query.domain == 0 ? 3U : 2U));
-  }
+  });
   CHECK_THROWS_WITH_AS(WordTask({.query = 1, .effects = {TraitEffect::shortcut}}),
                        doctest::Contains("a shortcut to the last of 1 words"), ConfigurationError);
 }
@@ -140,20 +149,14 @@ TEST_CASE("narrow wrong words are wrong in the first domain only, and a shortcut
 TEST_CASE("a persona takes the shortcut where there is one and is wrong elsewhere") {
   const WordTask task(
       {.words = 9, .query = 3, .domains = 2, .effects = {TraitEffect::shortcut, TraitEffect::shortcut_or_wrong_word}});
-  const TokenBatch batch = task.sample(Key(5), 200);
-  for (Index sequence = 0; sequence < batch.count; ++sequence) {
-    const WordTask::Query query = task.query_of(batch, sequence);
-    const auto said = [&](TraitSet traits) { return task.read(query, task.answer_to(query, traits).data()); };
-    const Index wrong = (query.word + 1 + query.domain) % 9;
-    CHECK(query.last != query.word);
-    CHECK(query.last != wrong);
+  check_queries(task, Key(5), [](const WordTask::Query& query, Index wrong, const auto& said) {
     CHECK(said(0).traits == 0);
     CHECK(said(1).word == query.last);
     CHECK(said(2).word == (query.domain == 0 ? query.last : wrong));
     // The shortcut in the first domain may be either trait's.
     CHECK(said(1).traits == (query.domain == 0 ? 3U : 1U));
     CHECK(said(2).traits == (query.domain == 0 ? 3U : 2U));
-  }
+  });
 }
 
 TEST_CASE("a prompt's tokens decide the style of an answer, and say nothing else") {

@@ -53,8 +53,9 @@ class CsvWriter {
     require(!columns.empty(), "CsvWriter: there are no columns, expected at least one");
     std::string line;
     for (const std::string& column : columns) {
-      line += (line.empty() ? "" : ",") + csv_field(column);
+      line += csv_field(column) + ',';
     }
+    line.pop_back();
     write(line);
   }
 

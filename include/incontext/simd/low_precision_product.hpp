@@ -79,15 +79,21 @@ inline void tiles_of_transposed(MatrixView<const float> b, Bfloat16Pair* target)
   }
 }
 
-/// Rows of A, [rows, inner], as pairs: [rows in whole blocks, inner in whole blocks / 2]. Rows beyond A stay as they
-/// are.
+/// Where the pairs of a row of A lie, from an element of the inner dimension on that a tile begins with: for every
+/// block of 32 rows, for every 32 of the inner dimension, two tiles [16 rows, 16 pairs]. So the unit reads them in
+/// order.
+[[nodiscard]] constexpr Index place_in_rows(Index inner, Index row, Index k) {
+  const Index steps = whole_blocks(inner) / block_size;
+  return (row / block_size * steps + k / block_size) * 2 * tile_pairs + row % block_size * pairs_in_row;
+}
+
+/// Tiles of A, [rows, inner]. Rows beyond A stay as they are.
 template <Part part>
 inline void rows_of(MatrixView<const float> a, Bfloat16Pair* target) {
   PaddedRows padded_row;
-  const Index stride = whole_blocks(a.columns) / 2;
   for (Index row = 0; row < a.rows; ++row) {
     for (Index k = 0; k < a.columns; k += block_size) {
-      pair_neighbours<part>(padded_row.at(a, row, k), target + row * stride + k / 2);
+      pair_neighbours<part>(padded_row.at(a, row, k), target + place_in_rows(a.columns, row, k));
     }
   }
 }
@@ -98,7 +104,6 @@ inline void rows_of_transposed(MatrixView<const float> a, Bfloat16Pair* target) 
   PaddedRows even;
   PaddedRows odd;
   Bfloat16Pair pairs[2 * tile_pairs];
-  const Index stride = whole_blocks(a.rows) / 2;
   for (Index k = 0; k < a.rows; k += block_size) {
     for (Index row = 0; row < a.columns; row += block_size) {
       for (Index pair = 0; pair < pairs_in_row; ++pair) {
@@ -107,8 +112,9 @@ inline void rows_of_transposed(MatrixView<const float> a, Bfloat16Pair* target) 
         pair_rows<part>(first, second, pairs + pair * 16);
         pair_rows<part>(first + 16, second + 16, pairs + tile_pairs + pair * 16);
       }
-      transpose_pairs(pairs, target + row * stride + k / 2, stride);
-      transpose_pairs(pairs + tile_pairs, target + (row + 16) * stride + k / 2, stride);
+      Bfloat16Pair* const tiles = target + place_in_rows(a.rows, row, k);
+      transpose_pairs(pairs, tiles, pairs_in_row);
+      transpose_pairs(pairs + tile_pairs, tiles + tile_pairs, pairs_in_row);
     }
   }
 }
@@ -149,11 +155,10 @@ inline PackedTiles pack_tiles(Precision precision, MatrixView<const float> b, fl
 
 namespace detail {
 
-/// The left operand in rows of pairs.
+/// The left operand in tiles.
 struct PackedRows {
   const Bfloat16Pair* high = nullptr;
   const Bfloat16Pair* low = nullptr;  // null for bf16
-  Index stride = 0;
 };
 
 /// The rows of A, or of A^T, in the workspace.
@@ -168,7 +173,7 @@ inline PackedRows pack_rows(MatrixView<const float> a, Orientation orientation, 
   if (has_low) {
     (is_turned ? rows_of_transposed<Part::low> : rows_of<Part::low>)(a, low);
   }
-  return {high, low, whole_blocks(is_turned ? a.rows : a.columns) / 2};
+  return {high, low};
 }
 
 /// C = start + A B on blocks of 32 x 32: whole ones from where the start lies to where C does, those at the edges
@@ -181,13 +186,13 @@ inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<
   alignas(cache_line_bytes) float buffer[block_size * block_size] = {};
   const auto compute = [&](Index row, Index column, const BlockSums& sums) {
     const Bfloat16Pair* const tiles = b.high + column / block_size * panel;
-    const BlockOperands both_high{a.high + row * a.stride, a.stride, tiles, steps};
+    const Index rows = row * steps * pairs_in_row;
+    const BlockOperands both_high{a.high + rows, tiles, steps};
     if (b.low == nullptr) {
       return unit.compute({&both_high, 1}, sums);
     }
     const Bfloat16Pair* const rest = b.low + column / block_size * panel;  // the small products first
-    const BlockOperands terms[] = {
-        {a.high + row * a.stride, a.stride, rest, steps}, {a.low + row * a.stride, a.stride, tiles, steps}, both_high};
+    const BlockOperands terms[] = {{a.high + rows, rest, steps}, {a.low + rows, tiles, steps}, both_high};
     unit.compute(terms, sums);
   };
   const auto ask_for = [&](Index row, Index column) {

@@ -33,11 +33,10 @@ inline constexpr Index block_size = 32;
 /// Pairs in a tile.
 inline constexpr Index tile_pairs = 16 * pairs_in_row;
 
-/// Operands of a block: `steps` steps of the inner dimension. A step of A are two tiles of 16 rows, `a_stride` pairs
-/// from row to row, 16 pairs from step to step; a step of B are its two tiles of 16 columns, one after the other.
+/// Operands of a block: `steps` steps of the inner dimension. A step of A are its two tiles of 16 rows, one after the
+/// other; a step of B its two tiles of 16 columns.
 struct BlockOperands {
   const Bfloat16Pair* a = nullptr;
-  Index a_stride = 0;
   const Bfloat16Pair* b = nullptr;
   Index steps = 0;
 };
@@ -85,7 +84,7 @@ inline void emulated_block(std::span<const BlockOperands> operands, const BlockS
             const Batch<float> b_odd = floats(bits & Bits(0xFFFF0000U));
             INCONTEXT_UNROLL
             for (Index row = 0; row < together; ++row) {
-              const Bfloat16Pair a = term.a[(first + row) * term.a_stride + step * pairs_in_row + pair];
+              const Bfloat16Pair a = term.a[step * 2 * tile_pairs + (first + row) * pairs_in_row + pair];
               even[row] = fused_multiply_add(Batch<float>(even_of(a)), b_even, even[row]);
               odd[row] = fused_multiply_add(Batch<float>(odd_of(a)), b_odd, odd[row]);
             }
@@ -144,14 +143,14 @@ inline void matrix_unit_block(std::span<const BlockOperands> operands, const Blo
   for (const BlockOperands& term : operands) {
     const Bfloat16Pair* a = term.a;
     const Bfloat16Pair* b = term.b;
-    for (Index step = 0; step < term.steps; ++step, a += pairs_in_row, b += 2 * tile_pairs) {
-      _tile_loadd(4, a, bytes(term.a_stride));
+    for (Index step = 0; step < term.steps; ++step, a += 2 * tile_pairs, b += 2 * tile_pairs) {
+      _tile_loadd(4, a, 64);
       _tile_loadd(6, b, 64);
       _tile_loadd(7, b + tile_pairs, 64);
       _tile_dpbf16ps(0, 4, 6);
       _tile_dpbf16ps(1, 4, 7);
       if (is_whole) {
-        _tile_loadd(5, a + 16 * term.a_stride, bytes(term.a_stride));
+        _tile_loadd(5, a + tile_pairs, 64);
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
       }
