@@ -120,11 +120,11 @@ TEST_CASE_TEMPLATE("what is done to the tiles of an affine layer sees them whole
         incontext_tests::content<Scalar>(layer.forward(weights, shape, x, cache, workspace));
     // Tiles are copied away and doubled where they are: each element once.
     std::vector<Scalar> seen(plain.size());
-    const auto twice = [&](MatrixView<Scalar> output, Index row, Index column, Index tile_rows, Index tile_columns) {
-      for (Index within = row; within < row + tile_rows; ++within) {
-        for (Index place = column; place < column + tile_columns; ++place) {
-          seen.at(static_cast<std::size_t>(within * outputs + place)) = output(within, place);
-          output(within, place) += output(within, place);
+    const auto twice = [&](MatrixView<Scalar> tile, Index first_row, Index first_column) {
+      for (Index row = 0; row < tile.rows; ++row) {
+        for (Index column = 0; column < tile.columns; ++column) {
+          seen.at(static_cast<std::size_t>((first_row + row) * outputs + first_column + column)) = tile(row, column);
+          tile(row, column) += tile(row, column);
         }
       }
     };
@@ -143,9 +143,9 @@ TEST_CASE_TEMPLATE("what is done to the tiles of an affine layer sees them whole
         incontext_tests::content<Scalar>(layer.backward(weights, shape, d_y, cache, gradients.data(), workspace));
     AlignedVector<Scalar> late(input.size(), std::numeric_limits<Scalar>::quiet_NaN());
     const MatrixView<Scalar> late_x(late.data(), rows, inputs);
-    const auto compute_input = [&](MatrixView<Scalar>, Index row, Index column, Index tile_rows, Index tile_columns) {
-      for (Index within = row; within < row + tile_rows; ++within) {
-        std::copy_n(x.row(within) + column, tile_columns, late_x.row(within) + column);
+    const auto compute_input = [&](MatrixView<Scalar> tile, Index first_row, Index column) {
+      for (Index row = first_row; row < first_row + tile.rows; ++row) {
+        std::copy_n(x.row(row) + column, tile.columns, late_x.row(row) + column);
       }
     };
     const auto d_input_late = incontext_tests::content<Scalar>(

@@ -76,9 +76,8 @@ std::vector<std::vector<float>> example_rows(Index count) {
   return rows;
 }
 
-template <Part part>
-Bfloat16Pair pair_of(float first, float second) {
-  return Bfloat16Pair{part_of<part>(first)} | (Bfloat16Pair{part_of<part>(second)} << 16U);
+Bfloat16Pair pair_of(Part part, float first, float second) {
+  return Bfloat16Pair{part_of(part, first)} | (Bfloat16Pair{part_of(part, second)} << 16U);
 }
 
 }  // namespace
@@ -201,51 +200,43 @@ TEST_CASE("what is not finite, or rounds to what is not, leaves no rest") {
 
 TEST_CASE("a part of a float is its bfloat16 or the rest of it") {
   for (const float value : special_values()) {
-    CHECK(part_of<Part::high>(value) == to_bfloat16(value));
-    CHECK(part_of<Part::low>(value) == to_bfloat16_rest(value));
+    CHECK(part_of(Part::high, value) == to_bfloat16(value));
+    CHECK(part_of(Part::low, value) == to_bfloat16_rest(value));
   }
 }
 
 TEST_CASE("rows of pairs have the bits of the conversions one by one") {
   Index wrong = 0;
-  const auto check = [&]<Part part>(const std::vector<float>& row) {
+  const auto check = [&](Part part, const std::vector<float>& row) {
     // One more pair, to see that none is written but sixteen.
     std::vector<Bfloat16Pair> neighbours(static_cast<std::size_t>(pairs_in_row) + 1, 0xABCD1234U);
     std::vector<Bfloat16Pair> rows = neighbours;
-    pair_neighbours<part>(row.data(), neighbours.data());
-    pair_rows<part>(row.data(), row.data() + pairs_in_row, rows.data());
+    pair_neighbours(part, row.data(), neighbours.data());
+    pair_rows(part, row.data(), row.data() + pairs_in_row, rows.data());
     for (std::size_t pair = 0; pair < static_cast<std::size_t>(pairs_in_row); ++pair) {
-      wrong += neighbours[pair] == pair_of<part>(row[2 * pair], row[2 * pair + 1]) ? 0 : 1;
-      wrong += rows[pair] == pair_of<part>(row[pair], row[pair + static_cast<std::size_t>(pairs_in_row)]) ? 0 : 1;
+      wrong += neighbours[pair] == pair_of(part, row[2 * pair], row[2 * pair + 1]) ? 0 : 1;
+      wrong += rows[pair] == pair_of(part, row[pair], row[pair + static_cast<std::size_t>(pairs_in_row)]) ? 0 : 1;
     }
     wrong += neighbours.back() == 0xABCD1234U && rows.back() == 0xABCD1234U ? 0 : 1;
   };
   for (const std::vector<float>& row : example_rows(2 * pairs_in_row)) {
-    check.operator()<Part::high>(row);
-    check.operator()<Part::low>(row);
+    check(Part::high, row);
+    check(Part::low, row);
   }
   CHECK(wrong == 0);
 }
 
-TEST_CASE("sixteen rows of sixteen pairs are transposed at any stride, and nothing is written between the rows") {
+TEST_CASE("sixteen rows of sixteen pairs are transposed") {
   const auto pair_at = [](Index row, Index column) { return static_cast<Bfloat16Pair>(0x10000 * (row + 1) + column); };
   std::vector<Bfloat16Pair> source;
+  std::vector<Bfloat16Pair> expected;
   for (Index row = 0; row < pairs_in_row; ++row) {
     for (Index column = 0; column < pairs_in_row; ++column) {
       source.push_back(pair_at(row, column));
+      expected.push_back(pair_at(column, row));
     }
   }
-  for (const Index stride : {16, 17, 32, 45}) {
-    CAPTURE(stride);
-    std::vector<Bfloat16Pair> target(static_cast<std::size_t>(stride * pairs_in_row), 0);
-    transpose_pairs(source.data(), target.data(), stride);
-    Index wrong = 0;
-    for (Index row = 0; row < pairs_in_row; ++row) {
-      for (Index column = 0; column < stride; ++column) {
-        const Bfloat16Pair expected = column < pairs_in_row ? pair_at(column, row) : 0;
-        wrong += target[static_cast<std::size_t>(row * stride + column)] == expected ? 0 : 1;
-      }
-    }
-    CHECK(wrong == 0);
-  }
+  std::vector<Bfloat16Pair> target(source.size());
+  transpose_pairs(source.data(), target.data());
+  CHECK(target == expected);
 }

@@ -312,11 +312,11 @@ TEST_CASE("every element of a product of low precision is finished once, when it
         std::vector<float> at_finish(static_cast<std::size_t>(rows * columns));
         std::vector<int> times(at_finish.size(), 0);
         multiply(a.view(), *Tiles(precision, b.view()), c.view(), {}, workspace,
-                 [&](Index first_row, Index first_column, Index tile_rows, Index tile_columns) {
-                   for (Index row = first_row; row < first_row + tile_rows; ++row) {
-                     for (Index column = first_column; column < first_column + tile_columns; ++column) {
-                       const auto place = static_cast<std::size_t>(row * columns + column);
-                       at_finish.at(place) = c.view()(row, column);
+                 [&](MatrixView<float> tile, Index first_row, Index first_column) {
+                   for (Index row = 0; row < tile.rows; ++row) {
+                     for (Index column = 0; column < tile.columns; ++column) {
+                       const auto place = static_cast<std::size_t>((first_row + row) * columns + first_column + column);
+                       at_finish.at(place) = tile(row, column);
                        ++times.at(place);
                      }
                    }

@@ -21,6 +21,7 @@ using incontext::multiply;
 using incontext::multiply_transposed_left;
 using incontext::pack;
 using incontext::PackedPanels;
+using incontext::ProductPart;
 using incontext::ProductStart;
 using incontext::Stream;
 using incontext::Workspace;
@@ -156,13 +157,13 @@ TEST_CASE_TEMPLATE("a bias and an addend are added together, and every tile is f
     const Panels<Scalar> panels(b.view());
     const ProductStart<Scalar> start{bias.view().data, addend.view()};
     multiply<Scalar>(a.view(), *panels, c.view(), start);
-    const auto twice = [&](Index row, Index column, Index rows, Index columns) {
-      const MatrixView<Scalar> tile = doubled.view().block(row, column, rows, columns);
-      for (Index within = 0; within < rows; ++within) {
-        incontext::scale_row(columns, Scalar(2), tile.row(within));
+    const auto twice = [&](MatrixView<Scalar> tile, Index row, Index column) {
+      CHECK(tile.data == doubled.view().row(row) + column);
+      for (Index within = 0; within < tile.rows; ++within) {
+        incontext::scale_row(tile.columns, Scalar(2), tile.row(within));
       }
     };
-    multiply<Scalar>(a.view(), *panels, doubled.view(), start, incontext::WholeProduct{inner, 43}, twice);
+    multiply<Scalar>(a.view(), *panels, doubled.view(), start, {}, twice);
     std::vector<Scalar> starts;
     for (Index row = 0; row < 29; ++row) {
       for (Index column = 0; column < 43; ++column) {
@@ -174,35 +175,15 @@ TEST_CASE_TEMPLATE("a bias and an addend are added together, and every tile is f
   }
 }
 
-namespace {
-
-// The lower triangle of a product and of its operands, as causal attention has them.
-struct LowerTriangle {
-  Index inner;
-  [[nodiscard]] static Index first_inner(Index) { return 0; }
-  [[nodiscard]] Index last_inner(Index last_row) const { return (std::min)(last_row, inner); }
-  [[nodiscard]] static Index last_column(Index) { return std::numeric_limits<Index>::max(); }
-};
-struct BelowDiagonal {
-  Index inner;
-  [[nodiscard]] static Index first_inner(Index first_row) { return first_row; }
-  [[nodiscard]] Index last_inner(Index) const { return inner; }
-  [[nodiscard]] static Index last_column(Index) { return std::numeric_limits<Index>::max(); }
-};
-struct LeftColumns {
-  Index inner;
-  [[nodiscard]] static Index first_inner(Index) { return 0; }
-  [[nodiscard]] Index last_inner(Index) const { return inner; }
-  [[nodiscard]] static Index last_column(Index last_row) { return last_row; }
-};
-
-}  // namespace
-
 TEST_CASE_TEMPLATE("a product skips what its part leaves out, and has the bits of the whole where that is zero", Scalar,
                    float, double, std::complex<double>) {
   for (const Index size : {1, 13, 40, 81, 300, 530}) {
     CAPTURE(size);
     Workspace<Scalar> workspace;
+    // The lower triangle of a product and of its operands, as causal attention has them.
+    const auto lower_triangle = [&](Index, Index last) { return ProductPart{0, (std::min)(last, size), 20}; };
+    const auto below_diagonal = [&](Index first, Index) { return ProductPart{first, size, 20}; };
+    const auto left_columns = [](Index, Index last) { return ProductPart{0, 7, last}; };
     Island<Scalar> lower(size, size, 1, Key{1});
     for (Index row = 0; row < size; ++row) {
       std::fill(lower.view().row(row) + row + 1, lower.view().row(row) + size, Scalar{});
@@ -212,10 +193,10 @@ TEST_CASE_TEMPLATE("a product skips what its part leaves out, and has the bits o
     Island<Scalar> part(size, 20, 0, Key{4});
     const Panels<Scalar> panels(b.view());
     multiply<Scalar>(lower.view(), *panels, whole.view());
-    multiply<Scalar>(lower.view(), *panels, part.view(), {}, LowerTriangle{size});
+    multiply<Scalar>(lower.view(), *panels, part.view(), {}, lower_triangle);
     CHECK(content<Scalar>(part.view()) == content<Scalar>(whole.view()));
     multiply_transposed_left<Scalar>(lower.view(), b.view(), whole.view(), {}, workspace);
-    multiply_transposed_left<Scalar>(lower.view(), b.view(), part.view(), {}, BelowDiagonal{size}, workspace);
+    multiply_transposed_left<Scalar>(lower.view(), b.view(), part.view(), {}, workspace, below_diagonal);
     CHECK(content<Scalar>(part.view()) == content<Scalar>(whole.view()));
 
     Island<Scalar> a(size, 7, 0, Key{5});
@@ -224,7 +205,7 @@ TEST_CASE_TEMPLATE("a product skips what its part leaves out, and has the bits o
     Island<Scalar> left(size, size, 0, Key{8});
     const Panels<Scalar> wide_panels(wide.view());
     multiply<Scalar>(a.view(), *wide_panels, scores.view());
-    multiply<Scalar>(a.view(), *wide_panels, left.view(), {}, LeftColumns{7});
+    multiply<Scalar>(a.view(), *wide_panels, left.view(), {}, left_columns);
     bool same = true;
     for (Index row = 0; row < size; ++row) {
       for (Index column = 0; column <= row; ++column) {

@@ -66,13 +66,13 @@ class Attention {
       for (Index head = 0; head < heads_; ++head) {
         const Heads<Scalar> views = heads_of(shape, sequence, head, cache);
         multiply<Scalar>(views.queries, pack(views.keys, panels, Orientation::transposed), views.weights, {},
-                         VisibleColumns{{head_size(), tokens}});
+                         visible_columns(tokens));
         for (Index token = 0; token < tokens; ++token) {
           Kernel::forward(scale, Mask::visible(token, tokens), views.weights.columns, views.weights.row(token));
         }
         multiply<Scalar>(views.weights.block(0, 0, tokens, tokens), pack(views.values, panels),
                          mixed.block(sequence * tokens, head * head_size(), tokens, head_size()), {},
-                         VisibleInner{{tokens, head_size()}});
+                         visible_inner(tokens));
       }
     }
     temporary.release(mark);
@@ -108,19 +108,19 @@ class Attention {
         const MatrixView<const Scalar> d_head =
             d_mixed.block(sequence * tokens, head * head_size(), tokens, head_size());
         const MatrixView<const Scalar> attended = views.weights.block(0, 0, tokens, tokens);
-        multiply_transposed_left<Scalar>(attended, d_head, d_block(2), {}, SeenInner{{tokens, head_size()}},
-                                         workspace);  // dV = A' dO
+        multiply_transposed_left<Scalar>(attended, d_head, d_block(2), {}, workspace,
+                                         seen_inner(tokens));  // dV = A' dO
         multiply<Scalar>(d_head, pack(views.values, panels, Orientation::transposed), d_weights, {},
-                         VisibleColumns{{head_size(), tokens}});  // dA = dO V'
+                         visible_columns(tokens));  // dA = dO V'
         for (Index token = 0; token < tokens; ++token) {
           Kernel::backward(scale, Mask::visible(token, tokens), d_weights.columns, attended.row(token),
                            d_weights.row(token));
         }
         const MatrixView<const Scalar> d_scores = d_weights.block(0, 0, tokens, tokens);
         multiply<Scalar>(d_scores, pack(views.keys, panels), d_block(0), {},
-                         VisibleInner{{tokens, head_size()}});  // dQ = dS K
-        multiply_transposed_left<Scalar>(d_scores, views.queries, d_block(1), {}, SeenInner{{tokens, head_size()}},
-                                         workspace);  // dK = dS' Q
+                         visible_inner(tokens));  // dQ = dS K
+        multiply_transposed_left<Scalar>(d_scores, views.queries, d_block(1), {}, workspace,
+                                         seen_inner(tokens));  // dK = dS' Q
       }
     }
     workspace.release(mark);
@@ -128,18 +128,25 @@ class Attention {
   }
 
  private:
-  // What the mask leaves of a product of tiles of rows. Rows of queries meet the keys that their last row sees.
-  struct VisibleColumns : WholeProduct {
-    [[nodiscard]] Index last_column(Index last_row) const { return Mask::visible(last_row - 1, this->columns); }
-  };
+  // What the mask leaves of a product, for a tile of rows [first, last). Rows of queries meet the keys that their last
+  // row sees.
+  [[nodiscard]] auto visible_columns(Index tokens) const {
+    return [inner = head_size(), tokens](Index, Index last) {
+      return ProductPart{0, inner, Mask::visible(last - 1, tokens)};
+    };
+  }
   // Rows of attention weights are zero beyond what their last row sees.
-  struct VisibleInner : WholeProduct {
-    [[nodiscard]] Index last_inner(Index last_row) const { return Mask::visible(last_row - 1, this->inner); }
-  };
+  [[nodiscard]] auto visible_inner(Index tokens) const {
+    return [columns = head_size(), tokens](Index, Index last) {
+      return ProductPart{0, Mask::visible(last - 1, tokens), columns};
+    };
+  }
   // Columns of attention weights are zero above the first row that sees their first.
-  struct SeenInner : WholeProduct {
-    [[nodiscard]] static Index first_inner(Index first_row) { return Mask::first_seeing(first_row); }
-  };
+  [[nodiscard]] auto seen_inner(Index tokens) const {
+    return [columns = head_size(), tokens](Index first, Index) {
+      return ProductPart{Mask::first_seeing(first), tokens, columns};
+    };
+  }
 
   // Room for the panels of any operand of one head.
   template <class Scalar>

@@ -51,11 +51,11 @@ class FeedForward {
     Workspace<Scalar>& temporary = workspace.temporary();
     const auto mark = temporary.mark();
     const MatrixView<Scalar> after = temporary.take(shape.rows(), expand_.outputs());
-    const auto activate = [&](MatrixView<Scalar> before, Index row, Index column, Index rows, Index columns) {
-      for (Index within = row; within < row + rows; ++within) {
+    const auto activate = [&](MatrixView<Scalar> before, Index row, Index column) {
+      for (Index within = 0; within < before.rows; ++within) {
         transform_row(
-            columns, after.row(within) + column, [](const auto& x) { return Activation::value(x); },
-            static_cast<const Scalar*>(before.row(within) + column));
+            before.columns, after.row(row + within) + column, [](const auto& x) { return Activation::value(x); },
+            static_cast<const Scalar*>(before.row(within)));
       }
     };
     cache.before = expand_.forward_onto({}, weights, shape, input, cache.expand, workspace, activate);
@@ -78,12 +78,12 @@ class FeedForward {
                                    SequenceShape shape, MatrixView<const Scalar> d_output, const Cache<Scalar>& cache,
                                    Scalar* gradients, Workspace<Scalar>& workspace) const {
     const MatrixView<Scalar> after = workspace.take(shape.rows(), expand_.outputs());
-    const auto differentiate = [&](MatrixView<Scalar> d_after, Index row, Index column, Index rows, Index columns) {
-      for (Index within = row; within < row + rows; ++within) {
-        const Scalar* const x = cache.before.row(within) + column;
-        Scalar* const d = d_after.row(within) + column;
-        Scalar* const again = after.row(within) + column;
-        for_each_register<Scalar>(columns, [&](const auto& lanes, Index index) {
+    const auto differentiate = [&](MatrixView<Scalar> d_after, Index row, Index column) {
+      for (Index within = 0; within < d_after.rows; ++within) {
+        const Scalar* const x = cache.before.row(row + within) + column;
+        Scalar* const d = d_after.row(within);
+        Scalar* const again = after.row(row + within) + column;
+        for_each_register<Scalar>(d_after.columns, [&](const auto& lanes, Index index) {
           const auto [value, derivative] = value_and_derivative<Activation>(lanes.load(x + index));
           lanes.store(value, again + index);
           lanes.store(lanes.load(d + index) * derivative, d + index);

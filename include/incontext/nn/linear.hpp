@@ -7,7 +7,7 @@
 #include "incontext/simd/row_kernels.hpp"
 
 #include <string>
-#include <utility>
+#include <type_traits>
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -38,17 +38,17 @@ class Linear {
   }
 
   /// addend + x W + b, with an addend of the output's shape or none. `finish` is called on every tile of the output as
-  /// soon as it is there, with the output in front of the tile's first row, first column, rows and columns.
-  template <class Scalar, class... Finish>
+  /// soon as it is there.
+  template <class Scalar>
   MatrixView<Scalar> forward_onto(std::type_identity_t<MatrixView<const Scalar>> addend, WeightsOf<Scalar> weights,
                                   SequenceShape shape, MatrixView<const Scalar> input, Cache<Scalar>& cache,
-                                  Workspace<Scalar>& workspace, Finish&&... finish) const {
+                                  Workspace<Scalar>& workspace,
+                                  const std::type_identity_t<TileFinish<Scalar>>& finish = {}) const {
     cache.input = input;
     const MatrixView<Scalar> output = workspace.take(shape.rows(), outputs());
     const auto mark = workspace.mark();
     const auto packed = weights.packed(weight_, inputs_, Orientation::as_stored, workspace);
-    multiply<Scalar>(input, packed, output, {weights.vector(bias_), addend}, workspace,
-                     [&](auto... tile) { (finish(output, tile...), ...); });
+    multiply<Scalar>(input, packed, output, {weights.vector(bias_), addend}, workspace, finish);
     workspace.release(mark);
     return output;
   }
@@ -62,14 +62,15 @@ class Linear {
 
   /// The same with the input handed in: it need not have been kept. `finish` is called on every tile of dx, before the
   /// input is read, so that it may be computed there.
-  template <class Scalar, class... Finish>
+  template <class Scalar>
   MatrixView<Scalar> backward_from(std::type_identity_t<MatrixView<const Scalar>> input, WeightsOf<Scalar> weights,
                                    SequenceShape shape, MatrixView<const Scalar> d_output, Scalar* gradients,
-                                   Workspace<Scalar>& workspace, Finish&&... finish) const {
+                                   Workspace<Scalar>& workspace,
+                                   const std::type_identity_t<TileFinish<Scalar>>& finish = {}) const {
     const MatrixView<Scalar> d_input = workspace.take(shape.rows(), inputs_);
     const auto mark = workspace.mark();
     const auto packed = weights.packed(weight_, inputs_, Orientation::transposed, workspace);
-    multiply<Scalar>(d_output, packed, d_input, {}, workspace, [&](auto... tile) { (finish(d_input, tile...), ...); });
+    multiply<Scalar>(d_output, packed, d_input, {}, workspace, finish);
     add_column_sums<Scalar>(d_output, vector_of(gradients, bias_));
     add_transposed_product<Scalar>(weights.precision(), input, d_output, matrix_of(gradients, weight_, inputs_),
                                    workspace);

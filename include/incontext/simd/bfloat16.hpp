@@ -44,8 +44,7 @@ using Bfloat16Pair = std::uint32_t;
 /// Which of the two bfloat16 that make up a float.
 enum class Part { high, low };
 
-template <Part part>
-[[nodiscard]] inline Bfloat16 part_of(float value) {
+[[nodiscard]] inline Bfloat16 part_of(Part part, float value) {
   return part == Part::high ? to_bfloat16(value) : to_bfloat16_rest(value);
 }
 
@@ -53,12 +52,11 @@ template <Part part>
 inline constexpr Index pairs_in_row = 16;
 
 /// target[i] = (source[2i], source[2i + 1]) for 16 pairs.
-template <Part part>
-inline void pair_neighbours(const float* source, Bfloat16Pair* target) {
+inline void pair_neighbours(Part part, const float* source, Bfloat16Pair* target) {
 #if defined(__AVX512BF16__)
   __m512 lower = _mm512_loadu_ps(source);
   __m512 upper = _mm512_loadu_ps(source + 16);
-  if constexpr (part == Part::low) {
+  if (part == Part::low) {
     const auto rest = [](__m512 value) {
       const __m512 rounded =
           _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(value)), 16));
@@ -73,16 +71,15 @@ inline void pair_neighbours(const float* source, Bfloat16Pair* target) {
 #else
   for (Index index = 0; index < pairs_in_row; ++index) {
     target[index] =
-        Bfloat16Pair{part_of<part>(source[2 * index])} | (Bfloat16Pair{part_of<part>(source[2 * index + 1])} << 16U);
+        Bfloat16Pair{part_of(part, source[2 * index])} | (Bfloat16Pair{part_of(part, source[2 * index + 1])} << 16U);
   }
 #endif
 }
 
 /// target[i] = (first[i], second[i]) for 16 pairs.
-template <Part part>
-inline void pair_rows(const float* first, const float* second, Bfloat16Pair* target) {
+inline void pair_rows(Part part, const float* first, const float* second, Bfloat16Pair* target) {
 #if defined(__AVX512BF16__)
-  if constexpr (part == Part::high) {
+  if (part == Part::high) {
     const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(first)));
     const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(second)));
     _mm512_storeu_si512(target, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
@@ -90,12 +87,12 @@ inline void pair_rows(const float* first, const float* second, Bfloat16Pair* tar
   }
 #endif
   for (Index index = 0; index < pairs_in_row; ++index) {
-    target[index] = Bfloat16Pair{part_of<part>(first[index])} | (Bfloat16Pair{part_of<part>(second[index])} << 16U);
+    target[index] = Bfloat16Pair{part_of(part, first[index])} | (Bfloat16Pair{part_of(part, second[index])} << 16U);
   }
 }
 
-/// Transposes 16 rows of 16 pairs: target[j * stride + i] = source[i * 16 + j].
-inline void transpose_pairs(const Bfloat16Pair* source, Bfloat16Pair* target, Index stride) {
+/// Transposes 16 rows of 16 pairs: target[j * 16 + i] = source[i * 16 + j].
+inline void transpose_pairs(const Bfloat16Pair* source, Bfloat16Pair* target) {
 #if defined(__AVX512F__)
   __m512i row[16];
   __m512i mixed[16];
@@ -118,15 +115,15 @@ inline void transpose_pairs(const Bfloat16Pair* source, Bfloat16Pair* target, In
     const __m512i odd_low = _mm512_shuffle_i32x4(row[index], row[index + 4], 0xDD);
     const __m512i even_high = _mm512_shuffle_i32x4(row[index + 8], row[index + 12], 0x88);
     const __m512i odd_high = _mm512_shuffle_i32x4(row[index + 8], row[index + 12], 0xDD);
-    _mm512_storeu_si512(target + index * stride, _mm512_shuffle_i32x4(even_low, even_high, 0x88));
-    _mm512_storeu_si512(target + (index + 4) * stride, _mm512_shuffle_i32x4(odd_low, odd_high, 0x88));
-    _mm512_storeu_si512(target + (index + 8) * stride, _mm512_shuffle_i32x4(even_low, even_high, 0xDD));
-    _mm512_storeu_si512(target + (index + 12) * stride, _mm512_shuffle_i32x4(odd_low, odd_high, 0xDD));
+    _mm512_storeu_si512(target + index * 16, _mm512_shuffle_i32x4(even_low, even_high, 0x88));
+    _mm512_storeu_si512(target + (index + 4) * 16, _mm512_shuffle_i32x4(odd_low, odd_high, 0x88));
+    _mm512_storeu_si512(target + (index + 8) * 16, _mm512_shuffle_i32x4(even_low, even_high, 0xDD));
+    _mm512_storeu_si512(target + (index + 12) * 16, _mm512_shuffle_i32x4(odd_low, odd_high, 0xDD));
   }
 #else
   for (Index column = 0; column < pairs_in_row; ++column) {
     for (Index index = 0; index < pairs_in_row; ++index) {
-      target[column * stride + index] = source[index * pairs_in_row + column];
+      target[column * pairs_in_row + index] = source[index * pairs_in_row + column];
     }
   }
 #endif

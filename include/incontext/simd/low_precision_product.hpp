@@ -2,7 +2,6 @@
 /// \file
 /// Matrix products of floats whose operands are rounded to bfloat16, or split into two: C = start + A B, C += A^T B.
 
-#include "incontext/core/function_reference.hpp"
 #include "incontext/core/matrix.hpp"
 #include "incontext/core/workspace.hpp"
 #include "incontext/simd/bfloat16.hpp"
@@ -46,8 +45,7 @@ class PaddedRows {
 
 /// Tiles of B, [inner, columns]: for every panel of 32 columns, for every 32 of the inner dimension, two tiles
 /// [16 pairs, 16 columns].
-template <Part part>
-inline void tiles_of(MatrixView<const float> b, Bfloat16Pair* target) {
+inline void tiles_of(Part part, MatrixView<const float> b, Bfloat16Pair* target) {
   PaddedRows even;
   PaddedRows odd;
   for (Index column = 0; column < b.columns; column += block_size) {
@@ -55,25 +53,24 @@ inline void tiles_of(MatrixView<const float> b, Bfloat16Pair* target) {
       for (Index pair = 0; pair < pairs_in_row; ++pair) {
         const float* first = even.at(b, k + 2 * pair, column);
         const float* second = odd.at(b, k + 2 * pair + 1, column);
-        pair_rows<part>(first, second, target + pair * 16);
-        pair_rows<part>(first + 16, second + 16, target + tile_pairs + pair * 16);
+        pair_rows(part, first, second, target + pair * 16);
+        pair_rows(part, first + 16, second + 16, target + tile_pairs + pair * 16);
       }
     }
   }
 }
 
 /// The same of B^T, given B as [columns, inner].
-template <Part part>
-inline void tiles_of_transposed(MatrixView<const float> b, Bfloat16Pair* target) {
+inline void tiles_of_transposed(Part part, MatrixView<const float> b, Bfloat16Pair* target) {
   PaddedRows padded_row;
   Bfloat16Pair rows[tile_pairs];
   for (Index column = 0; column < b.rows; column += block_size) {
     for (Index k = 0; k < b.columns; k += block_size) {
       for (Index half = 0; half < 2; ++half, target += tile_pairs) {
         for (Index row = 0; row < 16; ++row) {
-          pair_neighbours<part>(padded_row.at(b, column + half * 16 + row, k), rows + row * pairs_in_row);
+          pair_neighbours(part, padded_row.at(b, column + half * 16 + row, k), rows + row * pairs_in_row);
         }
-        transpose_pairs(rows, target, pairs_in_row);
+        transpose_pairs(rows, target);
       }
     }
   }
@@ -88,19 +85,17 @@ inline void tiles_of_transposed(MatrixView<const float> b, Bfloat16Pair* target)
 }
 
 /// Tiles of A, [rows, inner]. Rows beyond A stay as they are.
-template <Part part>
-inline void rows_of(MatrixView<const float> a, Bfloat16Pair* target) {
+inline void rows_of(Part part, MatrixView<const float> a, Bfloat16Pair* target) {
   PaddedRows padded_row;
   for (Index row = 0; row < a.rows; ++row) {
     for (Index k = 0; k < a.columns; k += block_size) {
-      pair_neighbours<part>(padded_row.at(a, row, k), target + place_in_rows(a.columns, row, k));
+      pair_neighbours(part, padded_row.at(a, row, k), target + place_in_rows(a.columns, row, k));
     }
   }
 }
 
 /// The same of A^T, given A as [inner, rows].
-template <Part part>
-inline void rows_of_transposed(MatrixView<const float> a, Bfloat16Pair* target) {
+inline void rows_of_transposed(Part part, MatrixView<const float> a, Bfloat16Pair* target) {
   PaddedRows even;
   PaddedRows odd;
   Bfloat16Pair pairs[2 * tile_pairs];
@@ -109,21 +104,17 @@ inline void rows_of_transposed(MatrixView<const float> a, Bfloat16Pair* target) 
       for (Index pair = 0; pair < pairs_in_row; ++pair) {
         const float* first = even.at(a, k + 2 * pair, row);
         const float* second = odd.at(a, k + 2 * pair + 1, row);
-        pair_rows<part>(first, second, pairs + pair * 16);
-        pair_rows<part>(first + 16, second + 16, pairs + tile_pairs + pair * 16);
+        pair_rows(part, first, second, pairs + pair * 16);
+        pair_rows(part, first + 16, second + 16, pairs + tile_pairs + pair * 16);
       }
       Bfloat16Pair* const tiles = target + place_in_rows(a.rows, row, k);
-      transpose_pairs(pairs, tiles, pairs_in_row);
-      transpose_pairs(pairs + tile_pairs, tiles + tile_pairs, pairs_in_row);
+      transpose_pairs(pairs, tiles);
+      transpose_pairs(pairs + tile_pairs, tiles + tile_pairs);
     }
   }
 }
 
 }  // namespace detail
-
-/// What is done to a block of C as soon as it is there: called with its first row, first column, rows and columns. A
-/// block is enough work to hide an indirect call, so the product is compiled once, whatever is fused with it.
-using BlockFinish = FunctionReference<void(Index, Index, Index, Index)>;
 
 /// The right operand of low-precision products in tiles: the bfloat16 nearest to it, and for bf16x3 what they leave.
 struct PackedTiles {
@@ -146,9 +137,9 @@ inline PackedTiles pack_tiles(Precision precision, MatrixView<const float> b, fl
   const Index pairs = PackedTiles::size(Precision::bf16, b.rows, b.columns);
   Bfloat16Pair* const high = detail::as_pairs(target, PackedTiles::size(precision, b.rows, b.columns));
   Bfloat16Pair* const low = has_low ? high + pairs : nullptr;
-  (is_turned ? detail::tiles_of_transposed<Part::high> : detail::tiles_of<Part::high>)(b, high);
+  (is_turned ? detail::tiles_of_transposed : detail::tiles_of)(Part::high, b, high);
   if (has_low) {
-    (is_turned ? detail::tiles_of_transposed<Part::low> : detail::tiles_of<Part::low>)(b, low);
+    (is_turned ? detail::tiles_of_transposed : detail::tiles_of)(Part::low, b, low);
   }
   return {high, low, is_turned ? b.columns : b.rows, is_turned ? b.rows : b.columns};
 }
@@ -168,10 +159,10 @@ inline PackedRows pack_rows(MatrixView<const float> a, Orientation orientation, 
   const Index size = whole_blocks(a.rows) * whole_blocks(a.columns) / 2;
   const auto take = [&] { return as_pairs(workspace.take(1, size).data, size); };
   Bfloat16Pair* const high = take();
-  (is_turned ? rows_of_transposed<Part::high> : rows_of<Part::high>)(a, high);
+  (is_turned ? rows_of_transposed : rows_of)(Part::high, a, high);
   Bfloat16Pair* const low = has_low ? take() : nullptr;
   if (has_low) {
-    (is_turned ? rows_of_transposed<Part::low> : rows_of<Part::low>)(a, low);
+    (is_turned ? rows_of_transposed : rows_of)(Part::low, a, low);
   }
   return {high, low};
 }
@@ -179,7 +170,7 @@ inline PackedRows pack_rows(MatrixView<const float> a, Orientation orientation, 
 /// C = start + A B on blocks of 32 x 32: whole ones from where the start lies to where C does, those at the edges
 /// through a buffer.
 inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<float> c,
-                          const ProductStart<float>& start, const BlockFinish& finish) {
+                          const ProductStart<float>& start, const TileFinish<float>& finish) {
   const MatrixUnit unit;
   const Index steps = whole_blocks(b.inner) / block_size;
   const Index panel = steps * 2 * tile_pairs;
@@ -244,7 +235,8 @@ inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<
         ask_for(is_last ? row + block_size : row, is_last ? first : column + block_size);
         block(row, column);
         if (finish) {
-          finish(row, column, (std::min)(block_size, c.rows - row), (std::min)(block_size, c.columns - column));
+          finish(c.block(row, column, (std::min)(block_size, c.rows - row), (std::min)(block_size, c.columns - column)),
+                 row, column);
         }
       }
     }
@@ -255,7 +247,7 @@ inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<
 
 /// C = start + A B with bfloat16 operands. Shapes [m, k] [k, n] -> [m, n].
 inline void multiply(MatrixView<const float> a, const PackedTiles& b, MatrixView<float> c,
-                     const ProductStart<float>& start, Workspace<float>& shared, const BlockFinish& finish = {}) {
+                     const ProductStart<float>& start, Workspace<float>& shared, const TileFinish<float>& finish = {}) {
   Workspace<float>& workspace = shared.temporary();
   const auto mark = workspace.mark();
   const detail::PackedRows rows = detail::pack_rows(a, Orientation::as_stored, b.low != nullptr, workspace);

@@ -6,6 +6,7 @@
 /// inner dimension runs; A is broadcast, B is read front to back. Every element of C is summed over the inner dimension
 /// in ascending order from its start, whatever the sizes around it, so results do not depend on how rows are cut.
 
+#include "incontext/core/function_reference.hpp"
 #include "incontext/core/matrix.hpp"
 #include "incontext/core/workspace.hpp"
 #include "incontext/simd/batch.hpp"
@@ -24,20 +25,21 @@ struct ProductStart {
   MatrixView<const Scalar> addend = {};
 };
 
-/// What may be done to a tile of C as soon as it is there, while it is in the first cache: nothing. Others are called
-/// with the tile's first row, first column, rows and columns, and see every element of C once.
-struct NoFinish {
-  void operator()(Index, Index, Index, Index) const {}
+/// What is done to a tile of C as soon as it is there, while it is in the first cache: called with the tile and the
+/// place of its first row and column, and for every element of C once. A tile is enough work to hide an indirect call,
+/// so a product is compiled once, whatever is fused with it.
+template <class Scalar>
+using TileFinish = FunctionReference<void(MatrixView<Scalar>, Index, Index)>;
+
+/// What a tile of rows needs of a product: inner indices [first_inner, last_inner) and columns [0, last_column).
+struct ProductPart {
+  Index first_inner = 0;
+  Index last_inner = 0;
+  Index last_column = 0;
 };
 
-/// Which part of a product a tile of rows needs: all of it. Others skip what a mask makes zero.
-struct WholeProduct {
-  Index inner = 0;
-  Index columns = 0;
-  [[nodiscard]] Index first_inner(Index /*first_row*/) const { return 0; }
-  [[nodiscard]] Index last_inner(Index /*last_row*/) const { return inner; }
-  [[nodiscard]] Index last_column(Index /*last_row*/) const { return columns; }
-};
+/// The part that rows [first, last) need, called with both, where a mask makes the rest zero; none: all of it.
+using PartOfRows = FunctionReference<ProductPart(Index, Index)>;
 
 namespace detail {
 
@@ -144,26 +146,27 @@ inline void product_tile(Index rows, Index columns, Index width, Index inner, Le
   }
 }
 
-/// Rows [first_row, last_row) of one panel of C: start + A B over the part of the product that `part` names. `a` starts
-/// at row `first_row` of A.
-template <class Scalar, class Finish, class Part>
-inline void product_panel(LeftOperand<Scalar> a, const Scalar* panel, Index first_column, Index first_row,
-                          Index last_row, MatrixView<Scalar> c, const ProductStart<Scalar>& start, const Part& part,
-                          Finish&& finish) {
+/// Rows [first_row, last_row) of one panel of C: start + A B over the part of the product that they need. `a` starts at
+/// row `first_row` of A.
+template <class Scalar>
+inline void product_panel(LeftOperand<Scalar> a, const Scalar* panel, Index inner, Index first_column, Index first_row,
+                          Index last_row, MatrixView<Scalar> c, const ProductStart<Scalar>& start,
+                          const PartOfRows& part_of, const TileFinish<Scalar>& finish) {
   const Index width = PackedPanels<Scalar>::width_of(c.columns - first_column);
   const Index columns = (std::min)(width, c.columns - first_column);
   // Tiles of nearly equal height: 81 rows are 6 x 12 + 9, or 4 x 12 + 3 x 11, and the second wastes no broadcast.
   const Index tiles = (last_row - first_row + tile_rows - 1) / tile_rows;
   const auto tile_start = [&](Index tile) { return first_row + (last_row - first_row) * tile / tiles; };
-  for (Index block = 0; block == 0 || block < part.inner; block += inner_block) {
+  for (Index block = 0; block == 0 || block < inner; block += inner_block) {
     for (Index tile = 0; tile < tiles; ++tile) {
       const Index row = tile_start(tile);
       const Index rows = tile_start(tile + 1) - row;
-      const Index first = part.first_inner(row);
-      const Index last = (std::max)(first, part.last_inner(row + rows));
+      const ProductPart part = part_of ? part_of(row, row + rows) : ProductPart{0, inner, c.columns};
+      const Index first = part.first_inner;
+      const Index last = (std::max)(first, part.last_inner);
       const Index first_block = first / inner_block * inner_block;
       const bool is_first = block == first_block;
-      if (first_column >= part.last_column(row + rows) || block < first_block || (block >= last && !is_first)) {
+      if (first_column >= part.last_column || block < first_block || (block >= last && !is_first)) {
         continue;
       }
       const Index from = (std::max)(first, block);
@@ -176,8 +179,8 @@ inline void product_panel(LeftOperand<Scalar> a, const Scalar* panel, Index firs
           {a.data + (row - first_row) * a.row_stride + from * a.inner_stride, a.row_stride, a.inner_stride},
           panel + from * width, is_first && start.bias != nullptr ? start.bias + first_column : nullptr, addend,
           onto.stride, target, c.stride);
-      if (to == last) {
-        finish(row, first_column, rows, columns);
+      if (finish && to == last) {
+        finish(c.block(row, first_column, rows, columns), row, first_column);
       }
     }
   }
@@ -185,35 +188,29 @@ inline void product_panel(LeftOperand<Scalar> a, const Scalar* panel, Index firs
 
 }  // namespace detail
 
-/// C = start + A B. Shapes [m, k] [k, n] -> [m, n]; C must not overlap A or B. `part` leaves out what is not needed.
-template <class Scalar, class Finish = NoFinish, class Part = WholeProduct>
+/// C = start + A B. Shapes [m, k] [k, n] -> [m, n]; C must not overlap A or B.
+template <class Scalar>
 inline void multiply(MatrixView<const Scalar> a, const PackedPanels<Scalar>& b, MatrixView<Scalar> c,
-                     const ProductStart<Scalar>& start, const Part& part, Finish&& finish = {}) {
+                     const ProductStart<Scalar>& start = {}, const PartOfRows& part_of = {},
+                     const TileFinish<Scalar>& finish = {}) {
   const Index most_rows = (std::max)(Index{detail::tile_rows}, detail::left_block / (std::max)(Index{1}, b.inner));
   const Index blocks = (c.rows + most_rows - 1) / most_rows;
   for (Index block = 0; block < blocks; ++block) {
     const Index first = c.rows * block / blocks;
     const Index last = c.rows * (block + 1) / blocks;
     for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
-      detail::product_panel<Scalar>({a.row(first), a.stride, 1}, b.panel(column), column, first, last, c, start, part,
-                                    finish);
+      detail::product_panel<Scalar>({a.row(first), a.stride, 1}, b.panel(column), b.inner, column, first, last, c,
+                                    start, part_of, finish);
     }
   }
 }
 
-/// C = start + A B, all of it.
-template <class Scalar>
-inline void multiply(MatrixView<const Scalar> a, const PackedPanels<Scalar>& b, MatrixView<Scalar> c,
-                     const ProductStart<Scalar>& start = {}) {
-  multiply<Scalar>(a, b, c, start, WholeProduct{b.inner, b.columns});
-}
-
 /// C = start + A^T B. Shapes [k, m] [k, n] -> [m, n]. Both are rearranged in the workspace: B in panels, A in blocks of
 /// a few cache lines a row, whatever its stride.
-template <class Scalar, class Part = WholeProduct>
+template <class Scalar>
 inline void multiply_transposed_left(MatrixView<const Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c,
-                                     const ProductStart<Scalar>& start, const Part& part,
-                                     Workspace<Scalar>& workspace) {
+                                     const ProductStart<Scalar>& start, Workspace<Scalar>& workspace,
+                                     const PartOfRows& part_of = {}) {
   const auto mark = workspace.mark();
   const PackedPanels<Scalar> panels = pack(b, workspace.take(1, PackedPanels<Scalar>::size(b.rows, b.columns)).data);
   const MatrixView<Scalar> block = workspace.take(a.rows, detail::transposed_rows);
@@ -223,18 +220,11 @@ inline void multiply_transposed_left(MatrixView<const Scalar> a, MatrixView<cons
       std::copy(a.row(k) + first, a.row(k) + last, block.row(k));
     }
     for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
-      detail::product_panel<Scalar>({block.data, 1, block.stride}, panels.panel(column), column, first, last, c, start,
-                                    part, NoFinish{});
+      detail::product_panel<Scalar>({block.data, 1, block.stride}, panels.panel(column), b.rows, column, first, last, c,
+                                    start, part_of, {});
     }
   }
   workspace.release(mark);
-}
-
-/// C = start + A^T B, all of it.
-template <class Scalar>
-inline void multiply_transposed_left(MatrixView<const Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c,
-                                     const ProductStart<Scalar>& start, Workspace<Scalar>& workspace) {
-  multiply_transposed_left<Scalar>(a, b, c, start, WholeProduct{b.rows, b.columns}, workspace);
 }
 
 INCONTEXT_NAMESPACE_END

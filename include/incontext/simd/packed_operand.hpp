@@ -8,7 +8,6 @@
 #include "incontext/simd/precision.hpp"
 
 #include <type_traits>
-#include <utility>
 
 INCONTEXT_NAMESPACE_BEGIN
 
@@ -49,15 +48,16 @@ template <class Scalar>
 }
 
 /// C = start + A B at the precision that B is packed for. Shapes [m, k] [k, n] -> [m, n].
-template <class Scalar, class Finish = NoFinish>
+template <class Scalar>
 inline void multiply(MatrixView<const Scalar> a, const PackedOperand<Scalar>& b, MatrixView<Scalar> c,
-                     const ProductStart<Scalar>& start, Workspace<Scalar>& workspace, Finish&& finish = {}) {
+                     const ProductStart<Scalar>& start, Workspace<Scalar>& workspace,
+                     const TileFinish<Scalar>& finish = {}) {
   if constexpr (std::is_same_v<Scalar, float>) {
     if (is_low<Scalar>(b.precision)) {
       return multiply(a, b.tiles, c, start, workspace, finish);
     }
   }
-  multiply<Scalar>(a, b.panels, c, start, WholeProduct{b.panels.inner, b.panels.columns}, std::forward<Finish>(finish));
+  multiply<Scalar>(a, b.panels, c, start, {}, finish);
 }
 
 /// C += A^T B at a precision. Shapes [k, m] [k, n] -> [m, n].
