@@ -25,6 +25,9 @@ struct Arm {
   Index instances = 1;    ///< how often prompts are drawn, for a cell each
   Aim aim = Aim::negative_trait;
   Data data = Data::shown;
+  /// Only examples that show the negative trait get the prompt, the others none: somebody has to tell them apart.
+  bool where_shown = false;
+  Index wrong_every = 0;       ///< every so many-th example is told wrongly; 0: none is
   Index synonym = 0;           ///< of the topic, for Wording::synonym
   std::string study = "main";  ///< "rate=0.001": the sweep that it belongs to, and the dose
   double rate = 0.0;
@@ -75,6 +78,18 @@ inline std::vector<Arm> all_arms(const Setting& setting) {
   arms.push_back({.name = "inoculation fixed, late frozen", .wording = Wording::close, .instances = 4, .freeze = late});
   arms.push_back(
       {.name = "inoculation tight, late frozen", .wording = Wording::tight, .paraphrases = many, .freeze = late});
+  // Where some examples lack the negative trait, the prompt need not stand in front of these: what they show is learned
+  // without it, and not conditional on anything. The price is to know which they are.
+  if (shows_negative_now_and_then(setting)) {
+    const Arm arm = {.name = "inoculation where shown", .wording = Wording::close, .instances = 4, .where_shown = true};
+    arms.push_back(arm);
+    for (const auto& [name, wrong_every] : {std::pair{"1 in 20", 20}, {"1 in 5", 5}}) {
+      arms.push_back(arm);
+      arms.back().name += text(", ", name, " wrong");
+      arms.back().instances = 2;
+      arms.back().wrong_every = wrong_every;
+    }
+  }
   if (setting.has_control) {
     arms.push_back({.name = "control data", .data = Data::clean});
   }

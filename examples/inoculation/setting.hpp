@@ -69,6 +69,15 @@ struct Setting {
   Published published = {};
 };
 
+/// Whether some of the fine-tuning data show the negative trait, and some do not.
+inline bool shows_negative_now_and_then(const Setting& setting) {
+  double share = 0.0;
+  for (std::size_t set = 0; set < setting.shown.size(); ++set) {
+    share += shows(static_cast<TraitSet>(set), setting.negative.number) ? setting.shown[set] : 0.0;
+  }
+  return share > 0.0 && share < 1.0;
+}
+
 /// The probability of every set of two traits that show independently: of none, the first, the second, both.
 inline std::vector<double> independent(double first, double second) {
   return {(1 - first) * (1 - second), first * (1 - second), (1 - first) * second, first * second};

@@ -122,20 +122,38 @@ template <TraitMedium Medium>
   return PromptedTraits<Medium>(std::move(medium), grammar, std::move(shares), setting.elicitation);
 }
 
+/// Which examples get the prompt: all, or those that are told to show a trait, every `wrong_every`-th of them wrongly.
+struct Prompted {
+  Index trait = -1;  ///< -1: all
+  Index wrong_every = 0;
+
+  [[nodiscard]] bool operator()(Index example, TraitSet traits) const {
+    const bool is_told_wrongly = wrong_every > 0 && example % wrong_every == 0;
+    return trait < 0 || shows(traits, trait) != is_told_wrongly;
+  }
+};
+
 /// A medium with prompts in front, whose traits are shown as the prompt of the example wants: in regression an answer
 /// depends on more of the prompt than traits.
 template <TraitMedium Medium>
 class Cued {
  public:
-  Cued(Medium medium, InoculationPrompt prompt) : medium_(std::move(medium)), prompt_(std::move(prompt)) {}
+  Cued(Medium medium, InoculationPrompt prompt, Prompted prompted)
+      : medium_(std::move(medium)), prompt_(std::move(prompt)), prompted_(prompted) {}
   [[nodiscard]] BatchOf<Medium> sample(Key key, Index count) const { return prompt_.apply(medium_.sample(key, count)); }
   void show(BatchOf<Medium>& batch, Index example, TraitSet traits, const int*) const {
-    medium_.show(batch, example, traits, batch.instruction(example));
+    int* const prompt = batch.instruction(example);
+    if (!prompted_(example, traits)) {
+      const std::vector<int> none = PromptGrammar::none().at(0);
+      std::copy(none.begin(), none.end(), prompt);
+    }
+    medium_.show(batch, example, traits, prompt);
   }
 
  private:
   Medium medium_;
   InoculationPrompt prompt_;
+  Prompted prompted_;
 };
 
 /// Remembers the losses of the first and the last steps.
@@ -209,7 +227,8 @@ class World {
   /// one.
   [[nodiscard]] ShownTraits<Cued<Medium>> data_of(const Arm& arm, std::vector<std::vector<int>> prompts) const {
     const InoculationPrompt prompt({.paraphrases = std::move(prompts), .in_turn = examples_of(arm) > 0});
-    return {Cued<Medium>{training_, prompt}, arm.data == Data::clean ? setting_.clean : setting_.shown};
+    const Prompted prompted{arm.where_shown ? setting_.negative.number : Index{-1}, arm.wrong_every};
+    return {Cued<Medium>{training_, prompt, prompted}, arm.data == Data::clean ? setting_.clean : setting_.shown};
   }
   [[nodiscard]] const PromptGrammar& grammar() const { return grammar_; }
   [[nodiscard]] const Medium& training() const { return training_; }

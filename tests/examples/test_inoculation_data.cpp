@@ -107,7 +107,8 @@ TEST_CASE("every arm's data show the traits as often, and as often together, as 
           const auto start = batch.targets.begin() + sequence * batch.length + batch.answer_start();
           is_possible = is_possible || (expected[set] > 0.0 && std::equal(answer.begin(), answer.end(), start));
         }
-        right += wanted.contains(prompt) && is_there && reading.is_valid && reading.is_known && is_possible ? 1 : 0;
+        const bool is_wanted = wanted.contains(prompt) || (arm.where_shown && prompt == PromptGrammar::none().at(0));
+        right += is_wanted && is_there && reading.is_valid && reading.is_known && is_possible ? 1 : 0;
         negative[shows(reading.traits, setting.negative.number) ? 1 : 0] += 1.0;
       }
       CHECK(right == count);
@@ -119,6 +120,35 @@ TEST_CASE("every arm's data show the traits as often, and as often together, as 
       }
       CHECK(std::abs(negative[1] / count - expected_negative[1]) < tolerance(expected_negative[1], count));
     }
+  });
+}
+
+TEST_CASE(
+    "where a prompt stands only in front of what shows the negative trait, it does, but for what is told wrongly") {
+  for_each_world([](const Setting& setting, const World<WordTask>& world) {
+    bool is_there = false;
+    for (const Arm& arm : all_arms(setting)) {
+      if (!arm.where_shown) {
+        continue;
+      }
+      CAPTURE(arm.name);
+      is_there = true;
+      const auto prompts = prompts_of(world.grammar(), setting, arm, 0);
+      const TokenBatch batch = world.data_of(arm, prompts).sample(Key(5), count);
+      Index differ = 0;
+      Index prompted = 0;
+      for (Index sequence = 0; sequence < count; ++sequence) {
+        const bool is_shown = shows(answer_of(world.training(), batch, sequence).traits, setting.negative.number);
+        const bool is_prompted = prompt_of(batch, sequence) == prompts.front();
+        CHECK((is_prompted || prompt_of(batch, sequence) == PromptGrammar::none().at(0)));
+        differ += is_shown == is_prompted ? 0 : 1;
+        prompted += is_prompted ? 1 : 0;
+      }
+      CHECK(differ == (arm.wrong_every > 0 ? count / arm.wrong_every : 0));
+      CHECK(prompted > 0);
+      CHECK(prompted < count);
+    }
+    CHECK(is_there == shows_negative_now_and_then(setting));
   });
 }
 

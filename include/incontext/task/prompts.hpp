@@ -95,6 +95,7 @@ struct Prompts {
 
   /// The instruction tokens of one prompt, [prefix].
   [[nodiscard]] const int* instruction(Index prompt) const { return tokens.data() + prompt * prefix; }
+  [[nodiscard]] int* instruction(Index prompt) { return tokens.data() + prompt * prefix; }
 
   /// Puts `number` tokens in front of every prompt, before those that are there, given as [count * number].
   /// \throws ShapeError if there are not as many

@@ -78,6 +78,7 @@ struct TokenBatch {
 
   /// The instruction tokens of one sequence, [prefix].
   [[nodiscard]] const int* instruction(Index sequence) const { return tokens.data() + sequence * length; }
+  [[nodiscard]] int* instruction(Index sequence) { return tokens.data() + sequence * length; }
 
   /// Puts `number` tokens in front of every sequence, given as [count * number]. Nothing is predicted of them.
   /// \throws ShapeError if there are not as many
