@@ -214,6 +214,11 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
   for (const std::string& trait : traits()) {
     add("trigger", "S of a bare trigger, " + trait, Expected::open, of_arm("trigger", trait), its_suppression);
   }
+  // Added after 13a had been seen, whose neutral prompts are not those of training.
+  for (const std::string& trait : traits()) {
+    add("same", "Trained and asked with the very same neutral prompt, less trained with and asked without, " + trait,
+        Expected::open, {expression("neutral", trait, "training prompt"), expression("neutral", trait)}, difference);
+  }
   add("emergent", "E(none) less E before fine-tuning of the negative trait", Expected::open,
       {none("negative"), base("negative")}, difference);
   // How irrelevant suppression goes with the dose: with learning rate and data, largest less smallest.

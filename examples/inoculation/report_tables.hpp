@@ -184,8 +184,14 @@ inline std::string patching_table(const Table& table) {
       if (!table.has({plain, prompted})) {
         continue;
       }
+      // Of no effect there is no share.
+      const Interval effect = interval_of(table, {plain, prompted}, [](const Means& m) { return m[1] - m[0]; });
+      const bool has_effect = !effect.has_interval() || effect.is_above(0.0) || effect.is_below(0.0);
       for (Index layer = 0; table.has(query(patch_name(layer, "prompt"))); ++layer) {
-        const auto share = [&](const std::string& positions) {
+        const auto share = [&](const std::string& positions) -> std::string {
+          if (!has_effect) {
+            return "-";
+          }
           return with_interval(interval_of(table, {plain, prompted, query(patch_name(layer, positions))},
                                            [](const Means& m) { return (m[2] - m[0]) / (m[1] - m[0]); }));
         };
