@@ -66,18 +66,19 @@ inline std::vector<Arm> all_arms(const Setting& setting) {
       {.name = "negated", .wording = Wording::negated, .instances = 4},
       {.name = "trigger", .wording = Wording::trigger, .instances = 4},
       {.name = "optimal policy", .wording = Wording::combined, .instances = 2},
-      {.name = "clean, inoculation fixed", .wording = Wording::close, .data = Data::clean},
+      {.name = "clean data (inoculation fixed)", .wording = Wording::close, .data = Data::clean},
       {.name = "positive fixed", .wording = Wording::close, .instances = 4, .aim = Aim::positive_trait},
       {.name = "positive diverse", .wording = Wording::diverse, .paraphrases = many, .aim = Aim::positive_trait}};
   // Training what comes before the prompt's style has spread from token to token (see "patching") leaves less that can
   // be conditional on it.
   const std::vector<std::string> late = {"transformer.h.1*", "transformer.ln_f*", "read_out*"};
-  arms.push_back({.name = "none, late frozen", .freeze = late});
+  arms.push_back({.name = "none (late frozen)", .freeze = late});
   arms.push_back(
-      {.name = "irrelevant fixed, late frozen", .wording = Wording::unrelated, .instances = 4, .freeze = late});
-  arms.push_back({.name = "inoculation fixed, late frozen", .wording = Wording::close, .instances = 4, .freeze = late});
+      {.name = "irrelevant fixed (late frozen)", .wording = Wording::unrelated, .instances = 4, .freeze = late});
   arms.push_back(
-      {.name = "inoculation tight, late frozen", .wording = Wording::tight, .paraphrases = many, .freeze = late});
+      {.name = "inoculation fixed (late frozen)", .wording = Wording::close, .instances = 4, .freeze = late});
+  arms.push_back(
+      {.name = "inoculation tight (late frozen)", .wording = Wording::tight, .paraphrases = many, .freeze = late});
   // Where some examples lack the negative trait, the prompt need not stand in front of these: what they show is learned
   // without it, and not conditional on anything. The price is to know which they are.
   if (shows_negative_now_and_then(setting)) {
@@ -85,7 +86,7 @@ inline std::vector<Arm> all_arms(const Setting& setting) {
     arms.push_back(arm);
     for (const auto& [name, wrong_every] : {std::pair{"1 in 20", 20}, {"1 in 5", 5}}) {
       arms.push_back(arm);
-      arms.back().name += text(", ", name, " wrong");
+      arms.back().name += text(" (", name, " wrong)");
       arms.back().instances = 2;
       arms.back().wrong_every = wrong_every;
     }

@@ -179,8 +179,8 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
   add("16b", "... and suppress the negative trait no less, within 0.05: difference of S, plus 0.05", Expected::positive,
       joined(of_arm("inoculation tight", "negative"), of_arm("inoculation fixed", "negative")), no_less);
   // Frozen arms are held against their own arm without a prompt.
-  const std::string frozen = "inoculation fixed, late frozen";
-  const std::string frozen_none = "none, late frozen";
+  const std::string frozen = "inoculation fixed (late frozen)";
+  const std::string frozen_none = "none (late frozen)";
   add("17a", "A fixed prompt is more selective where what comes late is frozen: difference of selectivities",
       Expected::positive, joined(of_both(frozen, frozen_none), of_both("inoculation fixed")), selectivity_difference);
   add("17b", "... and suppresses the negative trait no less, within 0.05: difference of S, plus 0.05",
@@ -200,7 +200,7 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
   add("18d",
       "... but lets the negative trait through where 1 example in 5 is told wrongly: S with 1 in 20 less with 1 in 5",
       Expected::positive,
-      joined(of_arm(where_shown + ", 1 in 20 wrong", "negative"), of_arm(where_shown + ", 1 in 5 wrong", "negative")),
+      joined(of_arm(where_shown + " (1 in 20 wrong)", "negative"), of_arm(where_shown + " (1 in 5 wrong)", "negative")),
       selectivity);
 
   // What the sources leave open.

@@ -75,6 +75,14 @@ TEST_CASE("every arm's prompts are of the kind that it is named for, and from th
   });
 }
 
+TEST_CASE("every arm can be asked for by its name: none has a comma in it") {
+  for (const Setting& setting : all_settings()) {
+    for (const Arm& arm : all_arms(setting)) {
+      CHECK(arm.name.find(',') == std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("every arm's data show the traits as often, and as often together, as the setting says") {
   for_each_world([](const Setting& setting, const World<WordTask>& world) {
     for (const Arm& arm : all_arms(setting)) {
