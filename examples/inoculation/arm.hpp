@@ -2,6 +2,7 @@
 /// The arms of the study as data: which prompts stand in front of the fine-tuning data, and what data.
 
 #include "setting.hpp"
+#include "style.hpp"
 
 #include <incontext/report/number.hpp>
 #include <incontext/task/prompt_grammar.hpp>
@@ -28,6 +29,7 @@ struct Arm {
   /// Only examples that show the negative trait get the prompt, the others none: somebody has to tell them apart.
   bool where_shown = false;
   Index wrong_every = 0;       ///< every so many-th example is told wrongly; 0: none is
+  bool same_style = false;     ///< only prompts behind which answers are in the style that they have without one
   Index synonym = 0;           ///< of the topic, for Wording::synonym
   std::string study = "main";  ///< "rate=0.001": the sweep that it belongs to, and the dose
   double rate = 0.0;
@@ -90,6 +92,13 @@ inline std::vector<Arm> all_arms(const Setting& setting) {
       arms.back().instances = 2;
       arms.back().wrong_every = wrong_every;
     }
+  }
+  // What is conditional on a prompt should be less so, the more alike the model answers with it and without.
+  if (setting.styles > 1 && std::holds_alternative<WordTask::Settings>(setting.task)) {
+    arms.push_back(
+        {.name = "irrelevant fixed (same style)", .wording = Wording::unrelated, .instances = 4, .same_style = true});
+    arms.push_back(
+        {.name = "inoculation fixed (same style)", .wording = Wording::tight, .instances = 4, .same_style = true});
   }
   if (setting.has_control) {
     arms.push_back({.name = "control data", .data = Data::clean});
@@ -185,6 +194,11 @@ inline std::vector<std::vector<int>> prompts_of(const PromptGrammar& grammar, co
                                                 Index instance) {
   const PromptPool pool = pool_of(grammar, setting, arm, PromptSet::intervention);
   const Key key = Key(0).fold("intervention").fold(setting.name).fold(static_cast<Index>(arm.wording));
+  if (arm.same_style) {
+    std::vector<std::vector<int>> prompts = pool.draw((std::min)(Index{256}, pool.size()), key);
+    std::erase_if(prompts, [&](const auto& prompt) { return !keeps_style(grammar, setting.styles, prompt); });
+    return {prompts.at(static_cast<std::size_t>(instance))};
+  }
   if (arm.paraphrases > 1) {
     return pool.draw((std::min)(arm.paraphrases, pool.size()), key.fold(instance));
   }

@@ -202,6 +202,23 @@ inline std::vector<Claim> claims_of(const Setting& setting, const Table& table) 
       Expected::positive,
       joined(of_arm(where_shown + " (1 in 20 wrong)", "negative"), of_arm(where_shown + " (1 in 5 wrong)", "negative")),
       selectivity);
+  // Thought of when the arms so far were in, and registered before any run of these two: of their fixed prompts those
+  // with which answers keep the style that they have without a prompt suppressed least of the positive trait.
+  const std::string same_irrelevant = "irrelevant fixed (same style)";
+  const std::string same_inoculation = "inoculation fixed (same style)";
+  for (const std::string& trait : traits()) {
+    add("19a", "A fixed irrelevant prompt that keeps the style suppresses nothing: S, " + trait, Expected::small,
+        of_arm(same_irrelevant, trait), its_suppression, 0.1);
+  }
+  for (const std::string& trait : traits()) {
+    add("19b", "... and less than others: S of irrelevant fixed less its S, " + trait, Expected::positive,
+        joined(of_arm("irrelevant fixed", trait), of_arm(same_irrelevant, trait)), selectivity);
+  }
+  add("19c", "A fixed inoculation that keeps the style is more selective than others: difference of selectivities",
+      Expected::positive, joined(of_both(same_inoculation), of_both("inoculation fixed")), selectivity_difference);
+  add("19d", "... and suppresses the negative trait no less, within 0.05: difference of S, plus 0.05",
+      Expected::positive, joined(of_arm(same_inoculation, "negative"), of_arm("inoculation fixed", "negative")),
+      no_less);
 
   // What the sources leave open.
   for (const std::string& trait : traits()) {

@@ -4,6 +4,7 @@
 #include "mechanism.hpp"
 #include "model.hpp"
 #include "plan.hpp"
+#include "style.hpp"
 #include "table.hpp"
 
 #include <incontext/core/executor.hpp>
@@ -31,34 +32,11 @@ inline PromptGrammar grammar_of(const Setting& setting) {
   return PromptGrammar({.traits = static_cast<Index>(setting.elicitation.size())});
 }
 
-/// The tokens that make a prompt do something beside eliciting traits, with the number of each: frames and all topics.
-/// Without that a model learns to ignore prompts that ask for no trait, and nothing can be conditional on them. Fillers
-/// do nothing.
-template <class Visitor>
-void for_each_coloured_token(const PromptGrammar& grammar, const Visitor& visitor) {
-  const PromptGrammar::Settings& settings = grammar.settings();
-  for (Index frame = 0; frame < settings.frames; ++frame) {
-    visitor(grammar.frame(frame), frame);
-  }
-  for (const PromptSet set : prompt_sets) {
-    for (Index topic = 0; topic < settings.unrelated; ++topic) {
-      visitor(grammar.unrelated_topic(set, topic), topic + 1);
-    }
-  }
-  for (Index trait = 0; trait < settings.traits; ++trait) {
-    for (Index synonym = 0; synonym < static_cast<Index>(settings.strengths.size()); ++synonym) {
-      visitor(grammar.topic(trait, synonym), synonym + trait + 1);
-    }
-  }
-}
-
 /// The words' task at a place. The prompt decides the style of answers.
 inline WordTask medium_at(const PromptGrammar& grammar, WordTask::Settings task, const Place& place, Index styles) {
   task.styles = styles;
   task.first_token = grammar.vocabulary();
-  task.token_styles.assign(static_cast<std::size_t>(grammar.vocabulary()), 0);
-  for_each_coloured_token(
-      grammar, [&](int token, Index number) { task.token_styles[static_cast<std::size_t>(token)] = number % styles; });
+  task.token_styles = token_styles(grammar, styles);
   task.drawn_words = place.words;
   task.drawn_domains = place.domains;
   return WordTask(std::move(task));

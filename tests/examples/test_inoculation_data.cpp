@@ -66,6 +66,10 @@ TEST_CASE("every arm's prompts are of the kind that it is named for, and from th
                (arm.wording == Wording::diverse && negative == 1.0)));
         CHECK((positive > 0.0) ==
               ((arm.aim == Aim::positive_trait && arm.wording != Wording::none) || arm.wording == Wording::combined));
+        if (arm.same_style) {
+          CHECK(world.training().style_of(prompt.data()) ==
+                world.training().style_of(PromptGrammar::none().at(0).data()));
+        }
         if (arm.name.starts_with("strength")) {
           CHECK(arm.name == "strength " + shortest_text(negative));
         }
