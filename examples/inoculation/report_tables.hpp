@@ -39,6 +39,11 @@ inline std::string with_interval(const Interval& interval) {
          (interval.has_interval() ? " " + interval_text(interval) : std::string());
 }
 
+/// Whether a difference can be told from zero, so that shares of it mean something. Without an interval: taken to be.
+inline bool has_effect(const Interval& difference) {
+  return !difference.has_interval() || difference.is_above(0.0) || difference.is_below(0.0);
+}
+
 /// S strong, M moderate, W weak, - no, ? undecided: of an effect as a share of what it could be.
 inline char grade(const Interval& share) {
   if (!std::isfinite(share.estimate) || !share.has_interval()) {
@@ -111,6 +116,13 @@ inline std::string arms_table(const Table& table) {
                           "C negative", "confound share positive", "confound share negative", "accuracy",
                           "first loss / none's"});
   const bool has_scores = table.has({expression("none", "positive"), expression("no fine-tuning", "positive")});
+  // Of a trait that fine-tuning without a prompt did not change there is nothing to suppress.
+  const auto is_learned = [&](const std::string& trait) {
+    return has_scores && has_effect(interval_of(table, {expression("none", trait), expression("no fine-tuning", trait)},
+                                                [](const Means& m) { return m[0] - m[1]; }));
+  };
+  const bool positive_is_learned = is_learned("positive");
+  const bool negative_is_learned = is_learned("negative");
   for (const std::string& arm : table.arms()) {
     const auto score = [&](const std::vector<Query>& queries, const auto& statistic) {
       return has_scores && table.has(queries) ? with_interval(interval_of(table, queries, statistic))
@@ -118,10 +130,13 @@ inline std::string arms_table(const Table& table) {
     };
     const bool is_none = arm == "none" || arm == "no fine-tuning";
     const auto its_suppression = [&](const std::string& trait) {
-      return is_none ? std::string("-") : score(of_arm(arm, trait), [](const Means& m) { return suppression(m); });
+      const bool is_there = trait == "positive" ? positive_is_learned : negative_is_learned;
+      return is_none || !is_there ? std::string("-")
+                                  : score(of_arm(arm, trait), [](const Means& m) { return suppression(m); });
     };
-    const auto selectivity =
-        is_none ? std::string("-") : score(of_both(arm), [](const Means& m) { return suppression_difference(m); });
+    const auto selectivity = is_none || !positive_is_learned || !negative_is_learned
+                                 ? std::string("-")
+                                 : score(of_both(arm), [](const Means& m) { return suppression_difference(m); });
     const auto conditionalization = [&](const std::string& trait) {
       return score({expression(arm, trait, "training prompt"), expression(arm, trait, "irrelevant"),
                     expression(arm, trait, "neutral")},
@@ -185,11 +200,11 @@ inline std::string patching_table(const Table& table) {
         continue;
       }
       // Of no effect there is no share.
-      const Interval effect = interval_of(table, {plain, prompted}, [](const Means& m) { return m[1] - m[0]; });
-      const bool has_effect = !effect.has_interval() || effect.is_above(0.0) || effect.is_below(0.0);
+      const bool has_share =
+          has_effect(interval_of(table, {plain, prompted}, [](const Means& m) { return m[1] - m[0]; }));
       for (Index layer = 0; table.has(query(patch_name(layer, "prompt"))); ++layer) {
         const auto share = [&](const std::string& positions) -> std::string {
-          if (!has_effect) {
+          if (!has_share) {
             return "-";
           }
           return with_interval(interval_of(table, {plain, prompted, query(patch_name(layer, positions))},
