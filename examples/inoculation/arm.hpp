@@ -93,8 +93,11 @@ inline std::vector<Arm> all_arms(const Setting& setting) {
       arms.back().wrong_every = wrong_every;
     }
   }
-  // What is conditional on a prompt should be less so, the more alike the model answers with it and without.
-  if (setting.styles > 1 && std::holds_alternative<WordTask::Settings>(setting.task)) {
+  // What is conditional on a prompt should be less so, the more alike the model answers with it and without. The strong
+  // synonyms have one style after another, so among them are all styles but where there are more of these.
+  const std::vector<double> strengths = PromptGrammar::Settings{}.strengths;
+  const auto strong = static_cast<Index>(std::count(strengths.begin(), strengths.end(), 1.0));
+  if (setting.styles > 1 && setting.styles <= strong && std::holds_alternative<WordTask::Settings>(setting.task)) {
     arms.push_back(
         {.name = "irrelevant fixed (same style)", .wording = Wording::unrelated, .instances = 4, .same_style = true});
     arms.push_back(
@@ -104,7 +107,6 @@ inline std::vector<Arm> all_arms(const Setting& setting) {
     arms.push_back({.name = "control data", .data = Data::clean});
   }
   // Graded strength: the synonyms below the strongest.
-  const std::vector<double> strengths = PromptGrammar::Settings{}.strengths;
   for (std::size_t synonym = 0; synonym < strengths.size(); ++synonym) {
     if (strengths[synonym] < 1.0) {
       arms.push_back({.name = "strength " + shortest_text(strengths[synonym]),

@@ -79,6 +79,23 @@ TEST_CASE("every arm's prompts are of the kind that it is named for, and from th
   });
 }
 
+TEST_CASE("every arm has its prompts, however many styles there are") {
+  for (const Index styles : {1, 2, 3, 6, 7, 8}) {
+    CAPTURE(styles);
+    for (Setting setting : all_settings()) {
+      CAPTURE(setting.name);
+      setting.styles = styles;
+      const PromptGrammar grammar = grammar_of(setting);
+      for (const Arm& arm : all_arms(setting)) {
+        CAPTURE(arm.name);
+        for (Index instance = 0; instance < (arm.paraphrases > 1 ? 0 : arm.instances); ++instance) {
+          CHECK(prompts_of(grammar, setting, arm, instance).size() == 1);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("every arm can be asked for by its name: none has a comma in it") {
   for (const Setting& setting : all_settings()) {
     for (const Arm& arm : all_arms(setting)) {
