@@ -115,10 +115,10 @@ inline void transpose_pairs(const Bfloat16Pair* source, Bfloat16Pair* target) {
     const __m512i odd_low = _mm512_shuffle_i32x4(row[index], row[index + 4], 0xDD);
     const __m512i even_high = _mm512_shuffle_i32x4(row[index + 8], row[index + 12], 0x88);
     const __m512i odd_high = _mm512_shuffle_i32x4(row[index + 8], row[index + 12], 0xDD);
-    _mm512_storeu_si512(target + index * 16, _mm512_shuffle_i32x4(even_low, even_high, 0x88));
-    _mm512_storeu_si512(target + (index + 4) * 16, _mm512_shuffle_i32x4(odd_low, odd_high, 0x88));
-    _mm512_storeu_si512(target + (index + 8) * 16, _mm512_shuffle_i32x4(even_low, even_high, 0xDD));
-    _mm512_storeu_si512(target + (index + 12) * 16, _mm512_shuffle_i32x4(odd_low, odd_high, 0xDD));
+    _mm512_storeu_si512(target + index * pairs_in_row, _mm512_shuffle_i32x4(even_low, even_high, 0x88));
+    _mm512_storeu_si512(target + (index + 4) * pairs_in_row, _mm512_shuffle_i32x4(odd_low, odd_high, 0x88));
+    _mm512_storeu_si512(target + (index + 8) * pairs_in_row, _mm512_shuffle_i32x4(even_low, even_high, 0xDD));
+    _mm512_storeu_si512(target + (index + 12) * pairs_in_row, _mm512_shuffle_i32x4(odd_low, odd_high, 0xDD));
   }
 #else
   for (Index column = 0; column < pairs_in_row; ++column) {
