@@ -198,7 +198,12 @@ inline std::vector<std::vector<int>> prompts_of(const PromptGrammar& grammar, co
   const Key key = Key(0).fold("intervention").fold(setting.name).fold(static_cast<Index>(arm.wording));
   if (arm.same_style) {
     std::vector<std::vector<int>> prompts = pool.draw((std::min)(Index{256}, pool.size()), key);
-    std::erase_if(prompts, [&](const auto& prompt) { return !keeps_style(grammar, setting.styles, prompt); });
+    const std::vector<Index> styles = token_styles(grammar, setting.styles);
+    const auto style_of = [&](const std::vector<int>& prompt) {
+      return WordTask::style_of(prompt.data(), styles, setting.styles);
+    };
+    const Index unprompted = style_of(PromptGrammar::none().at(0));
+    std::erase_if(prompts, [&](const auto& prompt) { return style_of(prompt) != unprompted; });
     return {prompts.at(static_cast<std::size_t>(instance))};
   }
   if (arm.paraphrases > 1) {

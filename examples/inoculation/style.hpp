@@ -38,14 +38,4 @@ inline std::vector<Index> token_styles(const PromptGrammar& grammar, Index style
   return of;
 }
 
-/// Whether answers behind a prompt are in the style that they have without one.
-inline bool keeps_style(const PromptGrammar& grammar, Index styles, const std::vector<int>& prompt) {
-  const std::vector<Index> of = token_styles(grammar, styles);
-  Index style = 0;
-  for (const int token : prompt) {
-    style += of[static_cast<std::size_t>(token)];
-  }
-  return style % styles == 0;
-}
-
 }  // namespace inoculation

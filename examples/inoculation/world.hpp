@@ -122,8 +122,7 @@ class Cued {
   void show(BatchOf<Medium>& batch, Index example, TraitSet traits, const int*) const {
     int* const prompt = batch.instruction(example);
     if (!prompted_(example, traits)) {
-      const std::vector<int> none = PromptGrammar::none().at(0);
-      std::copy(none.begin(), none.end(), prompt);
+      std::fill_n(prompt, prompt_slots, PromptGrammar::padding);
     }
     medium_.show(batch, example, traits, prompt);
   }

@@ -177,7 +177,7 @@ inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<
   alignas(cache_line_bytes) float buffer[block_size * block_size] = {};
   const auto compute = [&](Index row, Index column, const BlockSums& sums) {
     const Bfloat16Pair* const tiles = b.high + column / block_size * panel;
-    const Index rows = row * steps * pairs_in_row;
+    const Index rows = place_in_rows(b.inner, row, 0);
     const BlockOperands both_high{a.high + rows, tiles, steps};
     if (b.low == nullptr) {
       return unit.compute({&both_high, 1}, sums);

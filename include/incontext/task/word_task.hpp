@@ -160,12 +160,16 @@ class WordTask {
 
   /// The style that a prompt asks for, [prompt_slots].
   [[nodiscard]] Index style_of(const int* prompt) const {
+    return style_of(prompt, settings_.token_styles, settings_.styles);
+  }
+  /// The same, given the style of every token and how many styles there are.
+  [[nodiscard]] static Index style_of(const int* prompt, const std::vector<Index>& token_styles, Index styles) {
     Index style = 0;
     for (std::size_t slot = 0; slot < prompt_slots; ++slot) {
       const auto token = static_cast<std::size_t>(prompt[slot]);
-      style += token < settings_.token_styles.size() ? settings_.token_styles[token] : 0;
+      style += token < token_styles.size() ? token_styles[token] : 0;
     }
-    return style % settings_.styles;
+    return style % styles;
   }
 
   /// What an answer says, in whatever style. Only answers of the right form say anything.
