@@ -62,12 +62,38 @@ inline void add_bias(const Scalar* bias, MatrixView<Scalar> matrix) {
   }
 }
 
-/// Adds the column sums of a matrix to a row vector: the backward of `add_bias`.
+/// Adds the column sums of a matrix to a row vector: the backward of `add_bias`. The sums of several registers of
+/// columns stay in registers while the rows run by.
 template <class Scalar>
 inline void add_column_sums(MatrixView<const Scalar> matrix, Scalar* sums) {
-  for (Index row = 0; row < matrix.rows; ++row) {
-    add_row(matrix.columns, matrix.row(row), sums);
+  constexpr Index lanes = batch_size<Scalar>;
+  constexpr int together = 8;
+  Index column = 0;
+  for (; column + together * lanes <= matrix.columns; column += together * lanes) {
+    Register<Scalar> totals[together];
+    INCONTEXT_UNROLL
+    for (int place = 0; place < together; ++place) {
+      totals[place] = load(static_cast<const Scalar*>(sums) + column + place * lanes);
+    }
+    for (Index row = 0; row < matrix.rows; ++row) {
+      const Scalar* const values = matrix.row(row) + column;
+      INCONTEXT_UNROLL
+      for (int place = 0; place < together; ++place) {
+        totals[place] += load(values + place * lanes);
+      }
+    }
+    INCONTEXT_UNROLL
+    for (int place = 0; place < together; ++place) {
+      store<Scalar>(totals[place], sums + column + place * lanes);
+    }
   }
+  for_each_register<Scalar>(matrix.columns - column, [&](const auto& part, Index index) {
+    auto total = part.load(sums + column + index);
+    for (Index row = 0; row < matrix.rows; ++row) {
+      total += part.load(matrix.row(row) + column + index);
+    }
+    part.store(total, sums + column + index);
+  });
 }
 
 /// exp(value), on scalars, complex numbers and vectors alike.
