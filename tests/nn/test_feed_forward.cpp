@@ -77,7 +77,8 @@ TEST_CASE("a feed-forward part is activation(x W1 + b1) W2 + b2") {
 TEST_CASE_TEMPLATE("law 9: the backward of a feed-forward part agrees with the complex-step derivative", Activation,
                    Gelu, Square) {
   for (const SequenceShape shape : odd_shapes()) {
-    for (const auto& sizes : {std::pair<Index, Index>{1, 1}, {3, 5}, {5, 19}}) {
+    // 131 units go through the layer in two portions.
+    for (const auto& sizes : {std::pair<Index, Index>{1, 1}, {3, 5}, {5, 19}, {2, 131}}) {
       const Index width = sizes.first;
       const Index hidden = sizes.second;
       CAPTURE(shape.sequences);
@@ -93,7 +94,8 @@ TEST_CASE_TEMPLATE("law 9: the backward of a feed-forward part agrees with the c
 TEST_CASE_TEMPLATE("a feed-forward part onto an addend is their sum, up to the rounding of the sums", Scalar, float,
                    double) {
   for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
-    for (const auto& sizes : {std::pair<Index, Index>{1, 1}, {3, 5}, {33, 70}}) {
+    // 300 units go through the layer in three portions.
+    for (const auto& sizes : {std::pair<Index, Index>{1, 1}, {3, 5}, {33, 70}, {7, 300}}) {
       const Index width = sizes.first;
       const Index hidden = sizes.second;
       CAPTURE(name_of(precision));
@@ -120,5 +122,70 @@ TEST_CASE_TEMPLATE("a feed-forward part goes backward from an input handed in as
     const FeedForward<Gelu> layer(layout, "mlp", 33, 70);
     CHECK(incontext_tests::backward_from_is_backward<Scalar>(
         layer, layout, precision, {5, 7}, 33, [](auto& cache) -> auto& { return cache.expand.input; }));
+  }
+}
+
+TEST_CASE(
+    "a feed-forward part takes many units a portion at a time, and bf16x3, whose terms follow each other, at once") {
+  using incontext::units_at_once;
+  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+    CHECK(units_at_once(precision, 5) == 5);
+    CHECK(units_at_once(precision, 128) == 128);
+  }
+  CHECK(units_at_once(Precision::fp32, 1000) == 128);
+  CHECK(units_at_once(Precision::bf16, 1000) == 128);
+  CHECK(units_at_once(Precision::bf16x3, 1000) == 1000);
+}
+
+TEST_CASE_TEMPLATE("portions of hidden units change no bit of a feed-forward part, forward or backward", Scalar, float,
+                   double) {
+  // The same layer with its units in one portion: the sums over all of them, by the two affine layers themselves.
+  const Index width = 35;
+  const Index hidden = 300;
+  const SequenceShape shape{5, 7};
+  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+    CAPTURE(name_of(precision));
+    ParameterLayout layout;
+    const FeedForward<Square> layer(layout, "mlp", width, hidden);
+    const auto parameters = normals<Scalar>(layout.size(), Key{1});
+    const auto x = normals<Scalar>(shape.rows() * width, Key{2});
+    const auto dy = normals<Scalar>(shape.rows() * width, Key{3});
+    const MatrixView<const Scalar> input(x.data(), shape.rows(), width);
+    const MatrixView<const Scalar> d_output(dy.data(), shape.rows(), width);
+    const incontext::Weights<Scalar> weights(parameters.data(), precision);
+
+    Workspace<Scalar> workspace;
+    typename FeedForward<Square>::template Cache<Scalar> cache;
+    std::vector<Scalar> gradients(parameters.size());
+    const auto output =
+        incontext_tests::content(MatrixView<const Scalar>(layer.forward(weights, shape, input, cache, workspace)));
+    const auto d_input = incontext_tests::content(
+        MatrixView<const Scalar>(layer.backward(weights, shape, d_output, cache, gradients.data(), workspace)));
+
+    Workspace<Scalar> other;
+    typename incontext::Linear::Cache<Scalar> expand;
+    typename incontext::Linear::Cache<Scalar> contract;
+    std::vector<Scalar> expected_gradients(parameters.size());
+    const MatrixView<Scalar> before = layer.expand().forward(weights, shape, input, expand, other);
+    const MatrixView<Scalar> after = other.take(shape.rows(), hidden);
+    const auto on_every_unit = [&](auto&& operation) {
+      for (Index row = 0; row < shape.rows(); ++row) {
+        for (Index unit = 0; unit < hidden; ++unit) {
+          operation(row, unit);
+        }
+      }
+    };
+    on_every_unit([&](Index row, Index unit) { after(row, unit) = Square::value(before(row, unit)); });
+    const auto expected_output = incontext_tests::content(MatrixView<const Scalar>(
+        layer.contract().forward(weights, shape, MatrixView<const Scalar>(after), contract, other)));
+    const MatrixView<Scalar> d_before =
+        layer.contract().backward(weights, shape, d_output, contract, expected_gradients.data(), other);
+    on_every_unit([&](Index row, Index unit) { d_before(row, unit) *= Square::derivative(before(row, unit)); });
+    const auto expected_d_input = incontext_tests::content(MatrixView<const Scalar>(layer.expand().backward(
+        weights, shape, MatrixView<const Scalar>(d_before), expand, expected_gradients.data(), other)));
+
+    CHECK(incontext_tests::same_bits(output, expected_output));
+    CHECK(incontext_tests::same_bits(d_input, expected_d_input));
+    CHECK(incontext_tests::same_bits(gradients, expected_gradients));
   }
 }

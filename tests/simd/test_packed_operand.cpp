@@ -151,3 +151,75 @@ TEST_CASE_TEMPLATE("A^T B is added at the precision asked for, bit for bit", Sca
     CHECK(found.surroundings_untouched());
   }
 }
+
+TEST_CASE_TEMPLATE("parts of an operand give the bits that the whole gives, where no term waits for another", Scalar,
+                   float, double, std::complex<double>) {
+  // 128 is a whole number of panels of every precision; both ends of the operand are odd.
+  constexpr Index long_inner = 128 + 45;
+  constexpr Index many_columns = 128 + 50;
+  Workspace<Scalar> workspace;
+  Island<Scalar> a(rows, long_inner, 1, Key{1});
+  Island<Scalar> b(long_inner, many_columns, 2, Key{2});
+  for (const Precision precision : precisions) {
+    CAPTURE(name_of(precision));
+    AlignedVector<Scalar> memory(
+        static_cast<std::size_t>(PackedOperand<Scalar>::size(precision, long_inner, many_columns)));
+    const PackedOperand<Scalar> whole = pack_operand<Scalar>(precision, b.view(), memory.data());
+    Island<Scalar> expected(rows, many_columns, 0, Key{3});
+    multiply<Scalar>(a.view(), whole, expected.view(), {}, workspace);
+    Island<Scalar> by_columns(rows, many_columns, 3, Key{4});
+    Island<Scalar> by_inner(rows, many_columns, 3, Key{5});
+    Island<Scalar> by_both(rows, many_columns, 3, Key{6});
+    for (const auto& [first, count] : {std::pair<Index, Index>{0, 128}, {128, many_columns - 128}}) {
+      multiply<Scalar>(a.view(), whole.part_of_columns(first, count), by_columns.view().block(0, first, rows, count),
+                       {}, workspace);
+    }
+    MatrixView<const Scalar> start;
+    for (const auto& [first, count] : {std::pair<Index, Index>{0, 128}, {128, long_inner - 128}}) {
+      const MatrixView<const Scalar> a_part = a.view().block(0, first, rows, count);
+      const PackedOperand<Scalar> part = whole.part_of_inner(first, count);
+      multiply<Scalar>(a_part, part, by_inner.view(), {nullptr, start}, workspace);
+      for (const auto& [column, number] : {std::pair<Index, Index>{0, 128}, {128, many_columns - 128}}) {
+        const MatrixView<Scalar> target = by_both.view().block(0, column, rows, number);
+        multiply<Scalar>(a_part, part.part_of_columns(column, number), target,
+                         {nullptr, first == 0 ? MatrixView<const Scalar>() : target}, workspace);
+      }
+      start = by_inner.view();
+    }
+    CHECK(same_bits(content<Scalar>(by_columns.view()), content<Scalar>(expected.view())));
+    const bool is_split = is_low<Scalar>(precision) && precision == Precision::bf16x3;
+    CHECK(same_bits(content<Scalar>(by_inner.view()), content<Scalar>(expected.view())) == !is_split);
+    CHECK(same_bits(content<Scalar>(by_both.view()), content<Scalar>(by_inner.view())));
+    CHECK(by_columns.surroundings_untouched());
+    CHECK(by_inner.surroundings_untouched());
+  }
+}
+
+TEST_CASE_TEMPLATE("a left operand made once multiplies as one made on the way, both ways round", Scalar, float, double,
+                   std::complex<double>) {
+  using incontext::left_operand;
+  using incontext::Orientation;
+  Workspace<Scalar> workspace;
+  Island<Scalar> a(rows, inner, 1, Key{1});
+  Island<Scalar> turned(inner, rows, 2, Key{2});
+  Island<Scalar> b(inner, columns, 2, Key{3});
+  for (const Precision precision : precisions) {
+    CAPTURE(name_of(precision));
+    AlignedVector<Scalar> memory(static_cast<std::size_t>(PackedOperand<Scalar>::size(precision, inner, columns)));
+    const PackedOperand<Scalar> packed = pack_operand<Scalar>(precision, b.view(), memory.data());
+    const auto made = left_operand<Scalar>(precision, a.view(), Orientation::as_stored, workspace);
+    const auto made_turned = left_operand<Scalar>(precision, turned.view(), Orientation::transposed, workspace);
+    Island<Scalar> expected(rows, columns, 0, Key{4});
+    Island<Scalar> expected_turned(rows, columns, 0, Key{4});
+    multiply<Scalar>(a.view(), packed, expected.view(), {}, workspace);
+    add_transposed_product<Scalar>(precision, turned.view(), b.view(), expected_turned.view(), workspace);
+    for (int time = 0; time < 2; ++time) {
+      Island<Scalar> found(rows, columns, 0, Key{4});
+      multiply<Scalar>(made_turned, packed, found.view(), {nullptr, found.view()}, workspace);
+      CHECK(same_bits(content<Scalar>(found.view()), content<Scalar>(expected_turned.view())));
+      multiply<Scalar>(made, packed, found.view(), {}, workspace);
+      CHECK(same_bits(content<Scalar>(found.view()), content<Scalar>(expected.view())));
+      CHECK(found.surroundings_untouched());
+    }
+  }
+}

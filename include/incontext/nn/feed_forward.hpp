@@ -9,6 +9,13 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
+/// Hidden units that go through a feed-forward part together: few, so that what they are before and after the
+/// activation, and its gradient, have room in a second-level cache; and whole panels of every precision. A product that
+/// is split in terms adds one term after the other over all units, so bf16x3 has them go together.
+[[nodiscard]] constexpr Index units_at_once(Precision precision, Index hidden) {
+  return precision == Precision::bf16x3 ? hidden : (std::min)(Index{128}, hidden);
+}
+
 /// y = activation(x W1 + b1) W2 + b2, on [rows, width] with `hidden` units between. Derivation:
 /// docs/derivations/feed_forward.md.
 template <class Activation>
@@ -19,7 +26,6 @@ class FeedForward {
   template <class Scalar>
   struct Cache {
     Linear::Cache<Scalar> expand;
-    Linear::Cache<Scalar> contract;
     MatrixView<const Scalar> before;  // [rows, hidden], what the activation is applied to
   };
 
@@ -48,20 +54,27 @@ class FeedForward {
   MatrixView<Scalar> forward_onto(std::type_identity_t<MatrixView<const Scalar>> addend, WeightsOf<Scalar> weights,
                                   SequenceShape shape, MatrixView<const Scalar> input, Cache<Scalar>& cache,
                                   Workspace<Scalar>& workspace) const {
+    const MatrixView<Scalar> before = workspace.take(shape.rows(), expand_.outputs());
+    const MatrixView<Scalar> output = workspace.take(shape.rows(), contract_.outputs());
+    cache.expand.input = input;
+    cache.before = before;
+    const Portions<Scalar> portions(*this, Orientation::as_stored, weights, workspace);
     Workspace<Scalar>& temporary = workspace.temporary();
-    const auto mark = temporary.mark();
-    const MatrixView<Scalar> after = temporary.take(shape.rows(), expand_.outputs());
-    const auto activate = [&](MatrixView<Scalar> before, Index row, Index column) {
-      for (Index within = 0; within < before.rows; ++within) {
-        transform_row(
-            before.columns, after.row(row + within) + column, [](const auto& x) { return Activation::value(x); },
-            static_cast<const Scalar*>(before.row(within)));
-      }
-    };
-    cache.before = expand_.forward_onto({}, weights, shape, input, cache.expand, workspace, activate);
-    const MatrixView<Scalar> output =
-        contract_.forward_onto(addend, weights, shape, MatrixView<const Scalar>(after), cache.contract, workspace);
-    temporary.release(mark);
+    const MatrixView<Scalar> room = temporary.take(shape.rows(), portions.most);
+    const LeftOperand<Scalar> x = left_operand(weights.precision(), input, Orientation::as_stored, temporary);
+    MatrixView<const Scalar> start = addend;
+    for (Index first = 0; first < expand_.outputs(); first += portions.most) {
+      const Index units = (std::min)(portions.most, expand_.outputs() - first);
+      const MatrixView<Scalar> after = room.block(0, 0, shape.rows(), units);
+      const auto activate_tile = [&](MatrixView<Scalar> tile, Index row, Index column) {
+        activate<Scalar>(tile, after.block(row, column, tile.rows, tile.columns));
+      };
+      multiply<Scalar>(x, portions.expand.part_of_columns(first, units), before.block(0, first, shape.rows(), units),
+                       {weights.vector(expand_.bias()) + first, {}}, workspace, activate_tile);
+      multiply<Scalar>(MatrixView<const Scalar>(after), portions.contract.part_of_inner(first, units), output,
+                       {first == 0 ? weights.vector(contract_.bias()) : nullptr, start}, workspace);
+      start = output;
+    }
     return output;
   }
 
@@ -77,25 +90,108 @@ class FeedForward {
   MatrixView<Scalar> backward_from(std::type_identity_t<MatrixView<const Scalar>> input, WeightsOf<Scalar> weights,
                                    SequenceShape shape, MatrixView<const Scalar> d_output, const Cache<Scalar>& cache,
                                    Scalar* gradients, Workspace<Scalar>& workspace) const {
-    const MatrixView<Scalar> after = workspace.take(shape.rows(), expand_.outputs());
-    const auto differentiate = [&](MatrixView<Scalar> d_after, Index row, Index column) {
-      for (Index within = 0; within < d_after.rows; ++within) {
-        const Scalar* const x = cache.before.row(row + within) + column;
-        Scalar* const d = d_after.row(within);
-        Scalar* const again = after.row(row + within) + column;
-        for_each_register<Scalar>(d_after.columns, [&](const auto& lanes, Index index) {
-          const auto [value, derivative] = value_and_derivative<Activation>(lanes.load(x + index));
-          lanes.store(value, again + index);
-          lanes.store(lanes.load(d + index) * derivative, d + index);
-        });
-      }
+    const MatrixView<Scalar> d_input = workspace.take(shape.rows(), input.columns);
+    const Portions<Scalar> portions(*this, Orientation::transposed, weights, workspace);
+    const MatrixView<Scalar> room = workspace.take(shape.rows(), portions.most);
+    const MatrixView<Scalar> d_room = workspace.take(shape.rows(), portions.most);
+    const auto left = [&](MatrixView<const Scalar> matrix, Orientation orientation) {
+      return left_operand(weights.precision(), matrix, orientation, workspace);
     };
-    const MatrixView<Scalar> d_before = contract_.backward_from(MatrixView<const Scalar>(after), weights, shape,
-                                                                d_output, gradients, workspace, differentiate);
-    return expand_.backward_from(input, weights, shape, MatrixView<const Scalar>(d_before), gradients, workspace);
+    const auto right = [&](MatrixView<const Scalar> matrix) {
+      const Index size = PackedOperand<Scalar>::size(weights.precision(), matrix.rows, matrix.columns);
+      return pack_operand(weights.precision(), matrix, workspace.take(1, size).data);
+    };
+    const LeftOperand<Scalar> x_transposed = left(input, Orientation::transposed);
+    const LeftOperand<Scalar> dy_left = left(d_output, Orientation::as_stored);
+    const PackedOperand<Scalar> dy_right = right(d_output);
+    const MatrixView<Scalar> d_w1 = matrix_of(gradients, expand_.weight(), input.columns);
+    const MatrixView<Scalar> d_w2 = matrix_of(gradients, contract_.weight(), expand_.outputs());
+    add_column_sums<Scalar>(d_output, vector_of(gradients, contract_.bias()));
+    MatrixView<const Scalar> start;
+    for (Index first = 0; first < expand_.outputs(); first += portions.most) {
+      const Index units = (std::min)(portions.most, expand_.outputs() - first);
+      const MatrixView<Scalar> after = room.block(0, 0, shape.rows(), units);
+      const MatrixView<Scalar> d_before = d_room.block(0, 0, shape.rows(), units);
+      const auto differentiate_tile = [&](MatrixView<Scalar> d_after, Index row, Index column) {
+        differentiate<Scalar>(cache.before.block(row, first + column, d_after.rows, d_after.columns), d_after,
+                              after.block(row, column, d_after.rows, d_after.columns));
+      };
+      multiply<Scalar>(dy_left, portions.contract.part_of_columns(first, units), d_before, {}, workspace,
+                       differentiate_tile);
+      multiply<Scalar>(MatrixView<const Scalar>(d_before), portions.expand.part_of_inner(first, units), d_input,
+                       {nullptr, start}, workspace);
+      add_column_sums<Scalar>(d_before, vector_of(gradients, expand_.bias()) + first);
+      const auto mark = workspace.mark();
+      const auto add_product = [&](const LeftOperand<Scalar>& one, const PackedOperand<Scalar>& other,
+                                   MatrixView<Scalar> target) {
+        multiply<Scalar>(one, other, target, {nullptr, target}, workspace);
+      };
+      add_product(left(after, Orientation::transposed), dy_right, d_w2.block(first, 0, units, d_w2.columns));
+      add_product(x_transposed, right(d_before), d_w1.block(0, first, d_w1.rows, units));
+      workspace.release(mark);
+      start = d_input;
+    }
+    return d_input;
   }
 
  private:
+  /// The weight matrices for products of some hidden units at a time. Takes back at its end what was taken from the
+  /// workspace since its beginning.
+  template <class Scalar>
+  class Portions {
+   public:
+    Portions(const FeedForward& layer, Orientation orientation, const Weights<Scalar>& weights,
+             Workspace<Scalar>& workspace)
+        : workspace_(workspace),
+          mark_(workspace.mark()),
+          temporary_mark_(workspace.temporary().mark()),
+          most(units_at_once(weights.precision(), layer.expand_.outputs())),
+          expand(packed(layer.expand_, orientation, weights, workspace)),
+          contract(packed(layer.contract_, orientation, weights, workspace)) {}
+    ~Portions() {
+      workspace_.release(mark_);
+      workspace_.temporary().release(temporary_mark_);
+    }
+    Portions(const Portions&) = delete;
+    Portions& operator=(const Portions&) = delete;
+
+   private:
+    static PackedOperand<Scalar> packed(const Linear& layer, Orientation orientation, const Weights<Scalar>& weights,
+                                        Workspace<Scalar>& workspace) {
+      return weights.packed(layer.weight(), layer.weight_matrix().rows, orientation, workspace);
+    }
+    Workspace<Scalar>& workspace_;
+    typename Workspace<Scalar>::Mark mark_;
+    typename Workspace<Scalar>::Mark temporary_mark_;
+
+   public:
+    const Index most;  ///< hidden units
+    const PackedOperand<Scalar> expand;
+    const PackedOperand<Scalar> contract;
+  };
+
+  /// after = activation(before).
+  template <class Scalar>
+  static void activate(MatrixView<const Scalar> before, MatrixView<Scalar> after) {
+    for (Index row = 0; row < before.rows; ++row) {
+      transform_row(
+          before.columns, after.row(row), [](const auto& x) { return Activation::value(x); }, before.row(row));
+    }
+  }
+
+  /// after = activation(before), d *= activation'(before): from the gradient of what is after to that of what is
+  /// before.
+  template <class Scalar>
+  static void differentiate(MatrixView<const Scalar> before, MatrixView<Scalar> d, MatrixView<Scalar> after) {
+    for (Index row = 0; row < before.rows; ++row) {
+      for_each_register<Scalar>(before.columns, [&](const auto& lanes, Index index) {
+        const auto [value, derivative] = value_and_derivative<Activation>(lanes.load(before.row(row) + index));
+        lanes.store(value, after.row(row) + index);
+        lanes.store(lanes.load(d.row(row) + index) * derivative, d.row(row) + index);
+      });
+    }
+  }
+
   Linear expand_;
   Linear contract_;
 };

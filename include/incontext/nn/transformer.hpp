@@ -168,12 +168,12 @@ class Transformer {
   }
 
   /// A bound on what a forward and a backward pass with packed weights take, the gradient of the outputs included. With
-  /// r rows in sequences of t tokens, width w, hidden units h, H heads and L layers, up to the padding of extents and,
-  /// of a token model, r w for the rows that are read:
+  /// r rows in sequences of t tokens, width w, hidden units h, u of them at once, H heads and L layers, up to the
+  /// padding of extents and, of a token model, r w for the rows that are read:
   ///
   ///     what the backward reads      L r (6 w + h + H t + 4) + 2 r w
-  ///     the block whose turn it is   r (12 w + 2 h), or r (2 w + 3 h) if that is more
-  ///     temporary                    r (2 w + h)
+  ///     the block whose turn it is   12 r w, or r (3 w + 3 u) if that is more
+  ///     temporary                    r (2 w + u)
   ///
   /// At low precision the packed operands of one product are added. Layers that are not the library's may take more;
   /// a workspace then grows.
@@ -207,14 +207,18 @@ class Transformer {
     const Index operand_of_head = (std::max)(panels(head_size, tokens), panels(tokens, head_size));
     const Index heads =
         operand_of_head + panels(tokens, tokens) + panels(tokens, head_size) + room(tokens, detail::transposed_rows);
-    const Index expanding = 2 * stream + 2 * room(rows, hidden) + (std::max)(operands(width, hidden), stream);
-    const Index attending = 3 * stream + 2 * room(rows, hidden) + 2 * stream + room(rows, 3 * width) +
-                            (std::max)(heads, stream + (std::max)(operands(width, 3 * width), stream));
+    const Index units = units_at_once(settings_.precision, hidden);
+    const auto right = [&](Index columns) { return low ? pairs(columns) : panels(rows, columns); };
+    const Index expanding = 2 * stream + 2 * room(rows, units) + right(width) + right(units) +
+                            (low ? 2 * pairs(width) + pairs(units) : block_of_rows);
+    const Index attending =
+        5 * stream + room(rows, 3 * width) + (std::max)(heads, stream + (std::max)(operands(width, 3 * width), stream));
     const Index ends = stream + read + panels(rows, width) + block_of_rows + panels(outputs, width) +
                        panels(width, outputs) + panels(inputs(), width) + room(inputs(), width);
 
-    const Index feeding = 2 * stream + room(rows, hidden) + (low ? pairs((std::max)(3 * width, hidden)) : 0);
-    return {kept + (std::max)({expanding, attending, ends}), (std::max)(stream + operand_of_head, feeding)};
+    const Index feeding = 2 * stream + room(rows, units) + (low ? pairs(width) + pairs(units) : 0);
+    return {kept + (std::max)({expanding, attending, ends}),
+            (std::max)({stream + operand_of_head, feeding, low ? pairs(3 * width) : 0})};
   }
 
   /// Predictions at every point of every prompt, [count, points]. Work is cut in groups of `prompts_per_shard`.

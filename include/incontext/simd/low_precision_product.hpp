@@ -79,23 +79,23 @@ inline void tiles_of_transposed(Part part, MatrixView<const float> b, Bfloat16Pa
 /// Where the pairs of a row of A lie, from an element of the inner dimension on that a tile begins with: for every
 /// block of 32 rows, for every 32 of the inner dimension, two tiles [16 rows, 16 pairs]. So the unit reads them in
 /// order.
-[[nodiscard]] constexpr Index place_in_rows(Index inner, Index row, Index k) {
+[[nodiscard]] constexpr Index place_in_left_tiles(Index inner, Index row, Index k) {
   const Index steps = whole_blocks(inner) / block_size;
   return (row / block_size * steps + k / block_size) * 2 * tile_pairs + row % block_size * pairs_in_row;
 }
 
 /// Tiles of A, [rows, inner]. Rows beyond A stay as they are.
-inline void rows_of(Part part, MatrixView<const float> a, Bfloat16Pair* target) {
+inline void left_tiles_of(Part part, MatrixView<const float> a, Bfloat16Pair* target) {
   PaddedRows padded_row;
   for (Index row = 0; row < a.rows; ++row) {
     for (Index k = 0; k < a.columns; k += block_size) {
-      pair_neighbours(part, padded_row.at(a, row, k), target + place_in_rows(a.columns, row, k));
+      pair_neighbours(part, padded_row.at(a, row, k), target + place_in_left_tiles(a.columns, row, k));
     }
   }
 }
 
 /// The same of A^T, given A as [inner, rows].
-inline void rows_of_transposed(Part part, MatrixView<const float> a, Bfloat16Pair* target) {
+inline void left_tiles_of_transposed(Part part, MatrixView<const float> a, Bfloat16Pair* target) {
   PaddedRows even;
   PaddedRows odd;
   Bfloat16Pair pairs[2 * tile_pairs];
@@ -107,7 +107,7 @@ inline void rows_of_transposed(Part part, MatrixView<const float> a, Bfloat16Pai
         pair_rows(part, first, second, pairs + pair * 16);
         pair_rows(part, first + 16, second + 16, pairs + tile_pairs + pair * 16);
       }
-      Bfloat16Pair* const tiles = target + place_in_rows(a.rows, row, k);
+      Bfloat16Pair* const tiles = target + place_in_left_tiles(a.rows, row, k);
       transpose_pairs(pairs, tiles);
       transpose_pairs(pairs + tile_pairs, tiles + tile_pairs);
     }
@@ -122,10 +122,27 @@ struct PackedTiles {
   const Bfloat16Pair* low = nullptr;  ///< null for bf16
   Index inner = 0;
   Index columns = 0;
+  Index whole_inner = inner;  ///< of the tiles in memory, where these are a part of them
+
+  /// Pairs from a panel of 32 columns to the next.
+  [[nodiscard]] Index panel_pairs() const { return detail::whole_blocks(whole_inner) * block_size / 2; }
+  /// B[:, first, first + count): both multiples of 32, or to the end of B.
+  [[nodiscard]] PackedTiles part_of_columns(Index first, Index count) const {
+    return from(first / block_size * panel_pairs(), inner, count);
+  }
+  /// B[first, first + count), :], likewise.
+  [[nodiscard]] PackedTiles part_of_inner(Index first, Index count) const {
+    return from(first * block_size / 2, count, columns);
+  }
 
   /// Floats' worth of memory for the tiles of a matrix.
   static constexpr Index size(Precision precision, Index inner, Index columns) {
     return detail::whole_blocks(inner) * detail::whole_blocks(columns) / (precision == Precision::bf16 ? 2 : 1);
+  }
+
+ private:
+  [[nodiscard]] PackedTiles from(Index pairs, Index its_inner, Index its_columns) const {
+    return {high + pairs, low == nullptr ? nullptr : low + pairs, its_inner, its_columns, whole_inner};
   }
 };
 
@@ -144,40 +161,37 @@ inline PackedTiles pack_tiles(Precision precision, MatrixView<const float> b, fl
   return {high, low, is_turned ? b.columns : b.rows, is_turned ? b.rows : b.columns};
 }
 
-namespace detail {
-
-/// The left operand in tiles.
-struct PackedRows {
+/// The left operand of low-precision products in tiles.
+struct LeftTiles {
   const Bfloat16Pair* high = nullptr;
-  const Bfloat16Pair* low = nullptr;  // null for bf16
+  const Bfloat16Pair* low = nullptr;  ///< null for bf16
 };
 
-/// The rows of A, or of A^T, in the workspace.
-inline PackedRows pack_rows(MatrixView<const float> a, Orientation orientation, bool has_low,
-                            Workspace<float>& workspace) {
+/// The tiles of A, or of A^T, in the workspace.
+inline LeftTiles pack_left_tiles(Precision precision, MatrixView<const float> a, Orientation orientation,
+                                 Workspace<float>& workspace) {
   const bool is_turned = orientation == Orientation::transposed;
-  const Index size = whole_blocks(a.rows) * whole_blocks(a.columns) / 2;
-  const auto take = [&] { return as_pairs(workspace.take(1, size).data, size); };
-  Bfloat16Pair* const high = take();
-  (is_turned ? rows_of_transposed : rows_of)(Part::high, a, high);
-  Bfloat16Pair* const low = has_low ? take() : nullptr;
-  if (has_low) {
-    (is_turned ? rows_of_transposed : rows_of)(Part::low, a, low);
-  }
-  return {high, low};
+  const Index size = detail::whole_blocks(a.rows) * detail::whole_blocks(a.columns) / 2;
+  const auto take = [&] { return detail::as_pairs(workspace.take(1, size).data, size); };
+  const auto fill = [&](Part part, Bfloat16Pair* target) {
+    (is_turned ? detail::left_tiles_of_transposed : detail::left_tiles_of)(part, a, target);
+    return target;
+  };
+  const Bfloat16Pair* const high = fill(Part::high, take());
+  return {high, precision == Precision::bf16x3 ? fill(Part::low, take()) : nullptr};
 }
 
-/// C = start + A B on blocks of 32 x 32: whole ones from where the start lies to where C does, those at the edges
-/// through a buffer.
-inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<float> c,
-                          const ProductStart<float>& start, const TileFinish<float>& finish) {
+/// C = start + A B with bfloat16 operands, both in tiles. Shapes [m, k] [k, n] -> [m, n]. Goes by blocks of 32 x 32:
+/// whole ones from where the start lies to where C does, those at the edges through a buffer.
+inline void multiply(const LeftTiles& a, const PackedTiles& b, MatrixView<float> c, const ProductStart<float>& start,
+                     const TileFinish<float>& finish = {}) {
   const MatrixUnit unit;
-  const Index steps = whole_blocks(b.inner) / block_size;
-  const Index panel = steps * 2 * tile_pairs;
+  const Index steps = detail::whole_blocks(b.inner) / block_size;
+  const Index panel = b.panel_pairs();
   alignas(cache_line_bytes) float buffer[block_size * block_size] = {};
   const auto compute = [&](Index row, Index column, const BlockSums& sums) {
     const Bfloat16Pair* const tiles = b.high + column / block_size * panel;
-    const Index rows = place_in_rows(b.inner, row, 0);
+    const Index rows = detail::place_in_left_tiles(b.inner, row, 0);
     const BlockOperands both_high{a.high + rows, tiles, steps};
     if (b.low == nullptr) {
       return unit.compute({&both_high, 1}, sums);
@@ -226,7 +240,8 @@ inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<
   // Panels of B that fit the first cache together meet every block of A there. While a block is summed, the lines of
   // the next one's sums are on their way.
   constexpr Index first_cache_pairs = Index{1} << 13;
-  const Index stride = (std::max)(Index{1}, first_cache_pairs / (std::max)(panel, Index{1})) * block_size;
+  const Index stride =
+      (std::max)(Index{1}, first_cache_pairs / (std::max)(steps * 2 * tile_pairs, Index{1})) * block_size;
   for (Index first = 0; first < c.columns; first += stride) {
     const Index last = (std::min)(first + stride, c.columns);
     for (Index row = 0; row < c.rows; row += block_size) {
@@ -243,15 +258,13 @@ inline void block_product(const PackedRows& a, const PackedTiles& b, MatrixView<
   }
 }
 
-}  // namespace detail
-
-/// C = start + A B with bfloat16 operands. Shapes [m, k] [k, n] -> [m, n].
+/// The same with A packed on the way.
 inline void multiply(MatrixView<const float> a, const PackedTiles& b, MatrixView<float> c,
                      const ProductStart<float>& start, Workspace<float>& shared, const TileFinish<float>& finish = {}) {
   Workspace<float>& workspace = shared.temporary();
   const auto mark = workspace.mark();
-  const detail::PackedRows rows = detail::pack_rows(a, Orientation::as_stored, b.low != nullptr, workspace);
-  detail::block_product(rows, b, c, start, finish);
+  const Precision precision = b.low == nullptr ? Precision::bf16 : Precision::bf16x3;
+  multiply(pack_left_tiles(precision, a, Orientation::as_stored, workspace), b, c, start, finish);
   workspace.release(mark);
 }
 
@@ -260,11 +273,10 @@ inline void multiply_transposed_left(Precision precision, MatrixView<const float
                                      MatrixView<float> c, const ProductStart<float>& start,
                                      Workspace<float>& workspace) {
   const auto mark = workspace.mark();
-  const detail::PackedRows rows =
-      detail::pack_rows(a, Orientation::transposed, precision == Precision::bf16x3, workspace);
-  const PackedTiles tiles =
+  const LeftTiles left = pack_left_tiles(precision, a, Orientation::transposed, workspace);
+  const PackedTiles right =
       pack_tiles(precision, b, workspace.take(1, PackedTiles::size(precision, b.rows, b.columns)).data);
-  detail::block_product(rows, tiles, c, start, {});
+  multiply(left, right, c, start);
   workspace.release(mark);
 }
 

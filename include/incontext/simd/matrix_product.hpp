@@ -205,14 +205,13 @@ inline void multiply(MatrixView<const Scalar> a, const PackedPanels<Scalar>& b, 
   }
 }
 
-/// C = start + A^T B. Shapes [k, m] [k, n] -> [m, n]. Both are rearranged in the workspace: B in panels, A in blocks of
-/// a few cache lines a row, whatever its stride.
+/// C = start + A^T B with B in panels. Shapes [k, m] [k, n] -> [m, n]. A is rearranged in the workspace, in blocks of a
+/// few cache lines a row, whatever its stride.
 template <class Scalar>
-inline void multiply_transposed_left(MatrixView<const Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c,
+inline void multiply_transposed_left(MatrixView<const Scalar> a, const PackedPanels<Scalar>& b, MatrixView<Scalar> c,
                                      const ProductStart<Scalar>& start, Workspace<Scalar>& workspace,
                                      const PartOfRows& part_of = {}) {
   const auto mark = workspace.mark();
-  const PackedPanels<Scalar> panels = pack(b, workspace.take(1, PackedPanels<Scalar>::size(b.rows, b.columns)).data);
   const MatrixView<Scalar> block = workspace.take(a.rows, detail::transposed_rows);
   for (Index first = 0; first < c.rows; first += detail::transposed_rows) {
     const Index last = (std::min)(first + detail::transposed_rows, c.rows);
@@ -220,10 +219,21 @@ inline void multiply_transposed_left(MatrixView<const Scalar> a, MatrixView<cons
       std::copy(a.row(k) + first, a.row(k) + last, block.row(k));
     }
     for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
-      detail::product_panel<Scalar>({block.data, 1, block.stride}, panels.panel(column), b.rows, column, first, last, c,
+      detail::product_panel<Scalar>({block.data, 1, block.stride}, b.panel(column), b.inner, column, first, last, c,
                                     start, part_of, {});
     }
   }
+  workspace.release(mark);
+}
+
+/// The same with B packed on the way.
+template <class Scalar>
+inline void multiply_transposed_left(MatrixView<const Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c,
+                                     const ProductStart<Scalar>& start, Workspace<Scalar>& workspace,
+                                     const PartOfRows& part_of = {}) {
+  const auto mark = workspace.mark();
+  const PackedPanels<Scalar> panels = pack(b, workspace.take(1, PackedPanels<Scalar>::size(b.rows, b.columns)).data);
+  multiply_transposed_left(a, panels, c, start, workspace, part_of);
   workspace.release(mark);
 }
 

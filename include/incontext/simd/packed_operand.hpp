@@ -24,6 +24,15 @@ struct PackedOperand {
   PackedPanels<Scalar> panels;  ///< for fp32
   PackedTiles tiles;            ///< for the others
 
+  /// The columns [first, first + count) of B: both multiples of `part_columns`, or to the end of B.
+  [[nodiscard]] PackedOperand part_of_columns(Index first, Index count) const {
+    return {precision, panels.part_of_columns(first, count), tiles.part_of_columns(first, count)};
+  }
+  /// The rows [first, first + count) of B, likewise.
+  [[nodiscard]] PackedOperand part_of_inner(Index first, Index count) const {
+    return {precision, panels.part_of_inner(first, count), tiles.part_of_inner(first, count)};
+  }
+
   /// Scalars' worth of memory that a matrix, [rows, columns] as stored, needs.
   static constexpr Index size(Precision precision, Index rows, Index columns,
                               Orientation orientation = Orientation::as_stored) {
@@ -47,30 +56,62 @@ template <class Scalar>
   return {precision, pack(b, target, orientation), {}};
 }
 
-/// C = start + A B at the precision that B is packed for. Shapes [m, k] [k, n] -> [m, n].
+/// The left operand of a product: itself, or its tiles. So it is rearranged once for many products.
 template <class Scalar>
-inline void multiply(MatrixView<const Scalar> a, const PackedOperand<Scalar>& b, MatrixView<Scalar> c,
+struct LeftOperand {
+  MatrixView<const Scalar> matrix;
+  Orientation orientation = Orientation::as_stored;  ///< which way round it enters
+  LeftTiles tiles;
+};
+
+/// Makes a left operand of A, or of A^T, in the workspace.
+template <class Scalar>
+[[nodiscard]] inline LeftOperand<Scalar> left_operand(Precision precision, MatrixView<const Scalar> a,
+                                                      Orientation orientation, Workspace<Scalar>& workspace) {
+  if constexpr (std::is_same_v<Scalar, float>) {
+    if (is_low<Scalar>(precision)) {
+      return {a, orientation, pack_left_tiles(precision, a, orientation, workspace)};
+    }
+  }
+  return {a, orientation, {}};
+}
+
+/// C = start + A B at the precision that A and B are made for. Shapes [m, k] [k, n] -> [m, n]. `finish` is for an A
+/// that enters as it is stored.
+template <class Scalar>
+inline void multiply(const LeftOperand<Scalar>& a, const PackedOperand<Scalar>& b, MatrixView<Scalar> c,
                      const ProductStart<Scalar>& start, Workspace<Scalar>& workspace,
                      const TileFinish<Scalar>& finish = {}) {
   if constexpr (std::is_same_v<Scalar, float>) {
     if (is_low<Scalar>(b.precision)) {
-      return multiply(a, b.tiles, c, start, workspace, finish);
+      return multiply(a.tiles, b.tiles, c, start, finish);
     }
   }
-  multiply<Scalar>(a, b.panels, c, start, {}, finish);
+  if (a.orientation == Orientation::transposed) {
+    return multiply_transposed_left<Scalar>(a.matrix, b.panels, c, start, workspace);
+  }
+  multiply<Scalar>(a.matrix, b.panels, c, start, {}, finish);
+}
+
+/// The same with A made an operand on the way.
+template <class Scalar>
+inline void multiply(MatrixView<const Scalar> a, const PackedOperand<Scalar>& b, MatrixView<Scalar> c,
+                     const ProductStart<Scalar>& start, Workspace<Scalar>& workspace,
+                     const TileFinish<Scalar>& finish = {}) {
+  const auto mark = workspace.temporary().mark();
+  multiply(left_operand(b.precision, a, Orientation::as_stored, workspace.temporary()), b, c, start, workspace, finish);
+  workspace.temporary().release(mark);
 }
 
 /// C += A^T B at a precision. Shapes [k, m] [k, n] -> [m, n].
 template <class Scalar>
 inline void add_transposed_product(Precision precision, MatrixView<const Scalar> a, MatrixView<const Scalar> b,
                                    MatrixView<Scalar> c, Workspace<Scalar>& workspace) {
-  const ProductStart<Scalar> start{nullptr, c};
-  if constexpr (std::is_same_v<Scalar, float>) {
-    if (is_low<Scalar>(precision)) {
-      return multiply_transposed_left(precision, a, b, c, start, workspace);
-    }
-  }
-  multiply_transposed_left<Scalar>(a, b, c, start, workspace);
+  const auto mark = workspace.mark();
+  const LeftOperand<Scalar> left = left_operand(precision, a, Orientation::transposed, workspace);
+  Scalar* const memory = workspace.take(1, PackedOperand<Scalar>::size(precision, b.rows, b.columns)).data;
+  multiply<Scalar>(left, pack_operand(precision, b, memory), c, {nullptr, c}, workspace);
+  workspace.release(mark);
 }
 
 INCONTEXT_NAMESPACE_END

@@ -26,13 +26,25 @@ struct PackedPanels {
   const Scalar* data = nullptr;
   Index inner = 0;
   Index columns = 0;
+  Index whole_inner = inner;  ///< of the panels in memory, where these are a part of them
+  Index first_inner = 0;      ///< where that part begins
 
   /// Scalars in the panels of a matrix.
   static constexpr Index size(Index inner, Index columns) { return inner * padded<Scalar>(columns); }
   [[nodiscard]] static Index width_of(Index remaining) {
     return remaining > batch_size<Scalar> ? panel_columns<Scalar> : batch_size<Scalar>;
   }
-  [[nodiscard]] const Scalar* panel(Index first_column) const { return data + inner * first_column; }
+  [[nodiscard]] const Scalar* panel(Index first_column) const {
+    return data + whole_inner * first_column + first_inner * width_of(columns - first_column);
+  }
+  /// B[:, first, first + count), from the start of a panel on, and to the end of one or of B.
+  [[nodiscard]] PackedPanels part_of_columns(Index first, Index count) const {
+    return {data + whole_inner * first, inner, count, whole_inner, first_inner};
+  }
+  /// B[first, first + count), :].
+  [[nodiscard]] PackedPanels part_of_inner(Index first, Index count) const {
+    return {data, count, columns, whole_inner, first_inner + first};
+  }
 };
 
 namespace detail {
