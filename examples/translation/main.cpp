@@ -5,7 +5,10 @@
 ///   translation --preset full
 ///   translation --help
 
+#include "../shared/command.hpp"
 #include "report.hpp"
+#include "settings.hpp"
+#include "study.hpp"
 
 #include <cstdio>
 #include <optional>
@@ -13,23 +16,14 @@
 
 namespace {
 
+using namespace incontext;
 using namespace translation;
-
-/// The claims, short, on the terminal.
-void print_claims(const Settings& settings, const Table& table) {
-  std::printf("\n%-5s %-10s %-18s %s\n", "claim", "estimate", "95% Student", "outcome: statement");
-  for (const Claim& claim : claims_of(settings, table)) {
-    const Interval interval = over_seeds(table.seeds(), claim.estimate);
-    std::printf("%-5s %-10s %-18s %s: %s\n", claim.number.c_str(), significant_text(interval.estimate).c_str(),
-                interval_text(interval).c_str(), verdict(claim, interval).c_str(), claim.statement.c_str());
-  }
-}
 
 int run(const Settings& settings, const std::string& command) {
   const std::filesystem::path table = settings.output / "translation.csv";
   require<FileError>(!settings.summarise || std::filesystem::exists(table), "--summarise needs the table '",
                      table.string(), "', which is not there; run the study first");
-  check_output(settings.output);
+  studies::check_output(settings.output);
   Results results;
   if (settings.summarise) {
     results.measurements = read_measurements(table);
@@ -47,7 +41,7 @@ int run(const Settings& settings, const std::string& command) {
     }
   }
   const std::string figure = write_report(settings, results, command);
-  print_claims(settings, Table(results.measurements));
+  print_claims(settings, results.measurements);
   std::printf("\n%s\n%s\n%s\n", table.string().c_str(), (settings.output / "summary.md").string().c_str(),
               figure.c_str());
   return 0;
