@@ -180,7 +180,7 @@ std::string accuracy_table(const Table& table, const std::string& header,
 /// The summary: settings, claims, accuracies.
 std::string summary(const Settings& settings, const Table& table, const std::string& command) {
   std::ostringstream stream;
-  const auto seeds = table.seeds();
+  const auto& seeds = table.seeds();
   const BayesAccuracy bayes(settings);
   stream << "# Conjugate prompting by translation: " << settings.preset << "\n\n"
          << "`" << command << "`\n\n"
@@ -218,9 +218,10 @@ std::string summary(const Settings& settings, const Table& table, const std::str
   std::vector<std::pair<std::string, Query>> translations = {
       {no_translation, {.language = 1.0, .translation = no_translation}}};
   const auto add = [&](const std::string& name) { translations.push_back({name, {.translation = name}}); };
-  for (auto language = settings.similarities.rbegin(); language != settings.similarities.rend(); ++language) {
-    languages.push_back({shortest_text(*language), {.language = *language, .translation = no_translation}});
-    add(translation_to(*language));
+  const std::vector<double> falling(settings.similarities.rbegin(), settings.similarities.rend());
+  for (const double language : falling) {
+    languages.push_back({shortest_text(language), {.language = language, .translation = no_translation}});
+    add(translation_to(language));
   }
   for (const double language : settings.partly_similar()) {
     add(partial_translation(1.0 - language));
