@@ -37,18 +37,16 @@ class Linear {
     return forward_onto({}, weights, shape, input, cache, workspace);
   }
 
-  /// addend + x W + b, with an addend of the output's shape or none. `finish` is called on every tile of the output as
-  /// soon as it is there.
+  /// addend + x W + b, with an addend of the output's shape or none.
   template <class Scalar>
   MatrixView<Scalar> forward_onto(std::type_identity_t<MatrixView<const Scalar>> addend, WeightsOf<Scalar> weights,
                                   SequenceShape shape, MatrixView<const Scalar> input, Cache<Scalar>& cache,
-                                  Workspace<Scalar>& workspace,
-                                  const std::type_identity_t<TileFinish<Scalar>>& finish = {}) const {
+                                  Workspace<Scalar>& workspace) const {
     cache.input = input;
     const MatrixView<Scalar> output = workspace.take(shape.rows(), outputs());
     const auto mark = workspace.mark();
     const auto packed = weights.packed(weight_, inputs_, Orientation::as_stored, workspace);
-    multiply<Scalar>(input, packed, output, {weights.vector(bias_), addend}, workspace, finish);
+    multiply<Scalar>(input, packed, output, {weights.vector(bias_), addend}, workspace);
     workspace.release(mark);
     return output;
   }
@@ -60,17 +58,15 @@ class Linear {
     return backward_from(cache.input, weights, shape, d_output, gradients, workspace);
   }
 
-  /// The same with the input handed in: it need not have been kept. `finish` is called on every tile of dx, before the
-  /// input is read, so that it may be computed there.
+  /// The same with the input handed in: it need not have been kept.
   template <class Scalar>
   MatrixView<Scalar> backward_from(std::type_identity_t<MatrixView<const Scalar>> input, WeightsOf<Scalar> weights,
                                    SequenceShape shape, MatrixView<const Scalar> d_output, Scalar* gradients,
-                                   Workspace<Scalar>& workspace,
-                                   const std::type_identity_t<TileFinish<Scalar>>& finish = {}) const {
+                                   Workspace<Scalar>& workspace) const {
     const MatrixView<Scalar> d_input = workspace.take(shape.rows(), inputs_);
     const auto mark = workspace.mark();
     const auto packed = weights.packed(weight_, inputs_, Orientation::transposed, workspace);
-    multiply<Scalar>(d_output, packed, d_input, {}, workspace, finish);
+    multiply<Scalar>(d_output, packed, d_input, {}, workspace);
     add_column_sums<Scalar>(d_output, vector_of(gradients, bias_));
     add_transposed_product<Scalar>(weights.precision(), input, d_output, matrix_of(gradients, weight_, inputs_),
                                    workspace);

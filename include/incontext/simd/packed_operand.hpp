@@ -24,13 +24,20 @@ struct PackedOperand {
   PackedPanels<Scalar> panels;  ///< for fp32
   PackedTiles tiles;            ///< for the others
 
-  /// The columns [first, first + count) of B: both multiples of `part_columns`, or to the end of B.
+  /// The columns [first, first + count) of B: `first` and `count` are multiples of 32, or the part goes to the end of
+  /// B.
   [[nodiscard]] PackedOperand part_of_columns(Index first, Index count) const {
-    return {precision, panels.part_of_columns(first, count), tiles.part_of_columns(first, count)};
+    if (is_low<Scalar>(precision)) {
+      return {precision, {}, tiles.part_of_columns(first, count)};
+    }
+    return {precision, panels.part_of_columns(first, count), {}};
   }
   /// The rows [first, first + count) of B, likewise.
   [[nodiscard]] PackedOperand part_of_inner(Index first, Index count) const {
-    return {precision, panels.part_of_inner(first, count), tiles.part_of_inner(first, count)};
+    if (is_low<Scalar>(precision)) {
+      return {precision, {}, tiles.part_of_inner(first, count)};
+    }
+    return {precision, panels.part_of_inner(first, count), {}};
   }
 
   /// Scalars' worth of memory that a matrix, [rows, columns] as stored, needs.
