@@ -5,9 +5,7 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -95,62 +93,5 @@ TEST_CASE_TEMPLATE("an affine layer onto an addend is their sum, up to the round
       CHECK(incontext_tests::worst_of_forward_onto<Scalar>(layer, layout, "linear.weight", "linear.bias", precision,
                                                            {5, 7}, width, width, input) <= 1.0);
     }
-  }
-}
-
-TEST_CASE_TEMPLATE("what is done to the tiles of an affine layer sees them whole, and before the input is read", Scalar,
-                   float, double) {
-  const Index inputs = 45;
-  const Index outputs = 70;
-  const SequenceShape shape{5, 9};
-  const Index rows = shape.rows();
-  ParameterLayout layout;
-  const Linear layer(layout, "linear", inputs, outputs);
-  const auto parameters = incontext_tests::normals<Scalar>(layout.size(), Key{1});
-  const auto input = incontext_tests::normals<Scalar>(rows * inputs, Key{2});
-  const auto d_output = incontext_tests::normals<Scalar>(rows * outputs, Key{3});
-  const MatrixView<const Scalar> x(input.data(), rows, inputs);
-  const MatrixView<const Scalar> d_y(d_output.data(), rows, outputs);
-  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
-    CAPTURE(name_of(precision));
-    const incontext::Weights<Scalar> weights(parameters.data(), precision);
-    Workspace<Scalar> workspace;
-    Linear::Cache<Scalar> cache;
-    const std::vector<Scalar> plain =
-        incontext_tests::content<Scalar>(layer.forward(weights, shape, x, cache, workspace));
-    // Tiles are copied away and doubled where they are: each element once.
-    std::vector<Scalar> seen(plain.size());
-    const auto twice = [&](MatrixView<Scalar> tile, Index first_row, Index first_column) {
-      for (Index row = 0; row < tile.rows; ++row) {
-        for (Index column = 0; column < tile.columns; ++column) {
-          seen.at(static_cast<std::size_t>((first_row + row) * outputs + first_column + column)) = tile(row, column);
-          tile(row, column) += tile(row, column);
-        }
-      }
-    };
-    const auto doubled =
-        incontext_tests::content<Scalar>(layer.forward_onto({}, weights, shape, x, cache, workspace, twice));
-    CHECK(seen == plain);
-    bool same = true;
-    for (std::size_t index = 0; index < plain.size(); ++index) {
-      same = same && doubled[index] == plain[index] + plain[index];
-    }
-    CHECK(same);
-
-    AlignedVector<Scalar> gradients(parameters.size());
-    AlignedVector<Scalar> gradients_late(parameters.size());
-    const auto d_input =
-        incontext_tests::content<Scalar>(layer.backward(weights, shape, d_y, cache, gradients.data(), workspace));
-    AlignedVector<Scalar> late(input.size(), std::numeric_limits<Scalar>::quiet_NaN());
-    const MatrixView<Scalar> late_x(late.data(), rows, inputs);
-    const auto compute_input = [&](MatrixView<Scalar> tile, Index first_row, Index column) {
-      for (Index row = first_row; row < first_row + tile.rows; ++row) {
-        std::copy_n(x.row(row) + column, tile.columns, late_x.row(row) + column);
-      }
-    };
-    const auto d_input_late = incontext_tests::content<Scalar>(
-        layer.backward_from(late_x, weights, shape, d_y, gradients_late.data(), workspace, compute_input));
-    CHECK(d_input_late == d_input);
-    CHECK(gradients_late == gradients);
   }
 }
