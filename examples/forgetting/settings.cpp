@@ -94,9 +94,7 @@ void check(const Settings& settings) {
   at_least("--prompts", settings.prompts, 16);
   require(settings.likelihood_exemplars >= 1 && settings.likelihood_exemplars <= settings.exemplars,
           "--likelihood-exemplars is ", settings.likelihood_exemplars, ", expected 1 to ", settings.exemplars);
-  at_least("--seeds", settings.seeds, 1);
-  studies::check_threads(settings.threads);
-  at_least("--checkpoint-every", settings.checkpoint_every, 1);
+  studies::check_run(settings);
 }
 
 }  // namespace

@@ -26,5 +26,12 @@ void check_model(const Settings& settings) {
 inline void check_threads(Index threads) {
   incontext::require(threads >= 1 && threads <= 1024, "--threads is ", threads, ", expected 1 to 1024");
 }
+/// The options of `add_run_options`.
+template <class Settings>
+void check_run(const Settings& settings) {
+  at_least("--seeds", settings.seeds, 1);
+  check_threads(settings.threads);
+  at_least("--checkpoint-every", settings.checkpoint_every, 1);
+}
 
 }  // namespace studies

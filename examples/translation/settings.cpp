@@ -65,9 +65,7 @@ void check(const Settings& settings) {
   at_least("--fine-tune-steps", settings.fine_tune_steps, 0);
   positive("--fine-tune-rate", settings.fine_tune_rate);
   at_least("--prompts", settings.prompts, 16);
-  at_least("--seeds", settings.seeds, 1);
-  studies::check_threads(settings.threads);
-  at_least("--checkpoint-every", settings.checkpoint_every, 1);
+  studies::check_run(settings);
 }
 
 }  // namespace

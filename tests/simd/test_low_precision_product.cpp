@@ -2,6 +2,7 @@
 
 #include "incontext/core/key.hpp"
 #include "simd/island.hpp"
+#include "simd/low_precision.hpp"
 
 #include <doctest/doctest.h>
 
@@ -14,8 +15,6 @@ using incontext::AlignedVector;
 using incontext::Index;
 using incontext::Key;
 using incontext::MatrixView;
-using incontext::multiply;
-using incontext::multiply_transposed_left;
 using incontext::pack_tiles;
 using incontext::PackedTiles;
 using incontext::Precision;
@@ -26,6 +25,8 @@ using incontext::to_float;
 using incontext::Workspace;
 using incontext_tests::content;
 using incontext_tests::Island;
+using incontext_tests::multiply;
+using incontext_tests::multiply_transposed_left;
 using incontext_tests::same_bits;
 
 namespace {

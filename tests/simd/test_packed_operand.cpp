@@ -2,6 +2,7 @@
 
 #include "incontext/core/key.hpp"
 #include "simd/island.hpp"
+#include "simd/low_precision.hpp"
 
 #include <doctest/doctest.h>
 
@@ -28,6 +29,8 @@ using incontext::ProductStart;
 using incontext::Workspace;
 using incontext_tests::content;
 using incontext_tests::Island;
+using incontext_tests::multiply;
+using incontext_tests::multiply_transposed_left;
 using incontext_tests::same_bits;
 
 namespace {

@@ -98,8 +98,7 @@ class FeedForward {
       return left_operand(weights.precision(), matrix, orientation, workspace);
     };
     const auto right = [&](MatrixView<const Scalar> matrix) {
-      const Index size = PackedOperand<Scalar>::size(weights.precision(), matrix.rows, matrix.columns);
-      return pack_operand(weights.precision(), matrix, workspace.take(1, size).data);
+      return right_operand(weights.precision(), matrix, Orientation::as_stored, workspace);
     };
     const LeftOperand<Scalar> x_transposed = left(input, Orientation::transposed);
     const LeftOperand<Scalar> dy_left = left(d_output, Orientation::as_stored);
@@ -146,8 +145,8 @@ class FeedForward {
           mark_(workspace.mark()),
           temporary_mark_(workspace.temporary().mark()),
           most(units_at_once(weights.precision(), layer.expand_.outputs())),
-          expand(packed(layer.expand_, orientation, weights, workspace)),
-          contract(packed(layer.contract_, orientation, weights, workspace)) {}
+          expand(layer.expand_.packed(weights, orientation, workspace)),
+          contract(layer.contract_.packed(weights, orientation, workspace)) {}
     ~Portions() {
       workspace_.release(mark_);
       workspace_.temporary().release(temporary_mark_);
@@ -156,10 +155,6 @@ class FeedForward {
     Portions& operator=(const Portions&) = delete;
 
    private:
-    static PackedOperand<Scalar> packed(const Linear& layer, Orientation orientation, const Weights<Scalar>& weights,
-                                        Workspace<Scalar>& workspace) {
-      return weights.packed(layer.weight(), layer.weight_matrix().rows, orientation, workspace);
-    }
     Workspace<Scalar>& workspace_;
     typename Workspace<Scalar>::Mark mark_;
     typename Workspace<Scalar>::Mark temporary_mark_;

@@ -30,6 +30,12 @@ class Linear {
   [[nodiscard]] Index outputs() const { return bias_.size; }
   /// The matrix that products read.
   [[nodiscard]] WeightMatrix weight_matrix() const { return {weight_, inputs_, outputs()}; }
+  /// The same as a right operand, in the workspace where it is not packed yet.
+  template <class Scalar>
+  [[nodiscard]] PackedOperand<Scalar> packed(const Weights<Scalar>& weights, Orientation orientation,
+                                             Workspace<Scalar>& workspace) const {
+    return weights.packed(weight_, inputs_, orientation, workspace);
+  }
 
   template <class Scalar>
   MatrixView<Scalar> forward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> input,
@@ -45,8 +51,8 @@ class Linear {
     cache.input = input;
     const MatrixView<Scalar> output = workspace.take(shape.rows(), outputs());
     const auto mark = workspace.mark();
-    const auto packed = weights.packed(weight_, inputs_, Orientation::as_stored, workspace);
-    multiply<Scalar>(input, packed, output, {weights.vector(bias_), addend}, workspace);
+    multiply<Scalar>(input, packed(weights, Orientation::as_stored, workspace), output, {weights.vector(bias_), addend},
+                     workspace);
     workspace.release(mark);
     return output;
   }
@@ -65,8 +71,7 @@ class Linear {
                                    Workspace<Scalar>& workspace) const {
     const MatrixView<Scalar> d_input = workspace.take(shape.rows(), inputs_);
     const auto mark = workspace.mark();
-    const auto packed = weights.packed(weight_, inputs_, Orientation::transposed, workspace);
-    multiply<Scalar>(d_output, packed, d_input, {}, workspace);
+    multiply<Scalar>(d_output, packed(weights, Orientation::transposed, workspace), d_input, {}, workspace);
     add_column_sums<Scalar>(d_output, vector_of(gradients, bias_));
     add_transposed_product<Scalar>(weights.precision(), input, d_output, matrix_of(gradients, weight_, inputs_),
                                    workspace);

@@ -175,8 +175,8 @@ class Transformer {
   ///     the block whose turn it is   12 r w, or r (3 w + 3 u) if that is more
   ///     temporary                    r (2 w + u)
   ///
-  /// At low precision the packed operands of one product are added. Layers that are not the library's may take more;
-  /// a workspace then grows.
+  /// At low precision the packed operands of a layer's products are added. Layers that are not the library's may take
+  /// more; a workspace then grows.
   [[nodiscard]] WorkspaceSize workspace_size(SequenceShape shape) const {
     const Index rows = shape.rows();
     const Index tokens = shape.tokens;
@@ -195,24 +195,22 @@ class Transformer {
     const Index read = outputs > 1 ? stream : 0;
     const Index kept = settings_.layers * layer + 2 * stream + read + moments + 2 * room(rows, outputs);
 
-    // The two operands of A'B, and the left one of A B.
+    // What the operands of A'B take, by their columns; at low precision also the left one of A B.
     const bool low = is_low<Scalar>(settings_.precision);
     const Index parts = settings_.precision == Precision::bf16x3 ? 2 : 1;
     const auto pairs = [&](Index columns) {
       return parts * room(1, PackedTiles::size(Precision::bf16, rows, columns));
     };
-    const auto operands = [&](Index left, Index right) {
-      return low ? pairs(left) + pairs(right) : panels(rows, right) + block_of_rows;
-    };
+    const auto left = [&](Index columns) { return low ? pairs(columns) : block_of_rows; };
+    const auto right = [&](Index columns) { return low ? pairs(columns) : panels(rows, columns); };
     const Index operand_of_head = (std::max)(panels(head_size, tokens), panels(tokens, head_size));
     const Index heads =
         operand_of_head + panels(tokens, tokens) + panels(tokens, head_size) + room(tokens, detail::transposed_rows);
     const Index units = units_at_once(settings_.precision, hidden);
-    const auto right = [&](Index columns) { return low ? pairs(columns) : panels(rows, columns); };
     const Index expanding = 2 * stream + 2 * room(rows, units) + right(width) + right(units) +
                             (low ? 2 * pairs(width) + pairs(units) : block_of_rows);
-    const Index attending =
-        5 * stream + room(rows, 3 * width) + (std::max)(heads, stream + (std::max)(operands(width, 3 * width), stream));
+    const Index attending = 5 * stream + room(rows, 3 * width) +
+                            (std::max)(heads, stream + (std::max)(left(width) + right(3 * width), stream));
     const Index ends = stream + read + panels(rows, width) + block_of_rows + panels(outputs, width) +
                        panels(width, outputs) + panels(inputs(), width) + room(inputs(), width);
 

@@ -97,9 +97,7 @@ class Weights {
     if (ready != nullptr) {
       return *ready;
     }
-    const MatrixView<const Scalar> view = matrix(id, rows);
-    const Index size = PackedOperand<Scalar>::size(precision_, view.rows, view.columns, orientation);
-    return pack_operand(precision_, view, workspace.take(1, size).data, orientation);
+    return right_operand(precision_, matrix(id, rows), orientation, workspace);
   }
 
  private:

@@ -258,26 +258,4 @@ inline void multiply(const LeftTiles& a, const PackedTiles& b, MatrixView<float>
   }
 }
 
-/// The same with A packed on the way.
-inline void multiply(MatrixView<const float> a, const PackedTiles& b, MatrixView<float> c,
-                     const ProductStart<float>& start, Workspace<float>& shared, const TileFinish<float>& finish = {}) {
-  Workspace<float>& workspace = shared.temporary();
-  const auto mark = workspace.mark();
-  const Precision precision = b.low == nullptr ? Precision::bf16 : Precision::bf16x3;
-  multiply(pack_left_tiles(precision, a, Orientation::as_stored, workspace), b, c, start, finish);
-  workspace.release(mark);
-}
-
-/// C = start + A^T B with bfloat16 operands. Shapes [k, m] [k, n] -> [m, n].
-inline void multiply_transposed_left(Precision precision, MatrixView<const float> a, MatrixView<const float> b,
-                                     MatrixView<float> c, const ProductStart<float>& start,
-                                     Workspace<float>& workspace) {
-  const auto mark = workspace.mark();
-  const LeftTiles left = pack_left_tiles(precision, a, Orientation::transposed, workspace);
-  const PackedTiles right =
-      pack_tiles(precision, b, workspace.take(1, PackedTiles::size(precision, b.rows, b.columns)).data);
-  multiply(left, right, c, start);
-  workspace.release(mark);
-}
-
 INCONTEXT_NAMESPACE_END

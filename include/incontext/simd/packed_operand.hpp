@@ -63,6 +63,14 @@ template <class Scalar>
   return {precision, pack(b, target, orientation), {}};
 }
 
+/// Packs B, or B^T, in the workspace.
+template <class Scalar>
+[[nodiscard]] inline PackedOperand<Scalar> right_operand(Precision precision, MatrixView<const Scalar> b,
+                                                         Orientation orientation, Workspace<Scalar>& workspace) {
+  const Index size = PackedOperand<Scalar>::size(precision, b.rows, b.columns, orientation);
+  return pack_operand(precision, b, workspace.take(1, size).data, orientation);
+}
+
 /// The left operand of a product: itself, or its tiles. So it is rearranged once for many products.
 template <class Scalar>
 struct LeftOperand {
@@ -116,8 +124,8 @@ inline void add_transposed_product(Precision precision, MatrixView<const Scalar>
                                    MatrixView<Scalar> c, Workspace<Scalar>& workspace) {
   const auto mark = workspace.mark();
   const LeftOperand<Scalar> left = left_operand(precision, a, Orientation::transposed, workspace);
-  Scalar* const memory = workspace.take(1, PackedOperand<Scalar>::size(precision, b.rows, b.columns)).data;
-  multiply<Scalar>(left, pack_operand(precision, b, memory), c, {nullptr, c}, workspace);
+  const PackedOperand<Scalar> right = right_operand(precision, b, Orientation::as_stored, workspace);
+  multiply<Scalar>(left, right, c, {nullptr, c}, workspace);
   workspace.release(mark);
 }
 
