@@ -2,6 +2,7 @@
 //   roofline/fma: fp32 multiply-adds in registers, in the widest vectors compiled for
 //   roofline/amx_bf16/registers, /l1: bf16 products of the matrix unit, with tiles that stay in their registers, and
 //     with tiles loaded from the first cache as a product blocked 2 x 2 does; only where the target has the unit
+//   roofline/dot_bf16: bf16 dot products in registers; only where the target has them
 //   roofline/read/<l1|l2|l3|memory>: bytes read, of a buffer for each thread that fits there
 //   roofline/copy/memory: bytes read and bytes written, added
 // Each as <name>/threads:<n>, with flops or bytes a second beside the time.
@@ -127,6 +128,32 @@ void amx_l1(benchmark::State& state) {
 
 #endif
 
+// ---- Dot products of bfloat16 --------------------------------------------------------------------------------------
+
+#if defined(INCONTEXT_HAS_BFLOAT16_DOT_PRODUCTS)
+
+void dot_products(benchmark::State& state) {
+  constexpr Index repeats = 1024;
+  constexpr std::size_t sums = 16;  // as many as hide the latency
+  __m512 sum[sums];
+  const auto pairs = (__m512bh)_mm512_set1_epi32(0x3F803F80);  // ones
+  for (std::size_t index = 0; index < sums; ++index) {
+    sum[index] = _mm512_set1_ps(static_cast<float>(index));
+  }
+  for (auto _ : state) {
+    for (Index repeat = 0; repeat < repeats; ++repeat) {
+      INCONTEXT_UNROLL
+      for (std::size_t index = 0; index < sums; ++index) {
+        sum[index] = _mm512_dpbf16_ps(sum[index], pairs, pairs);
+      }
+    }
+    benchmark::DoNotOptimize(sum);
+  }
+  report(state, "flops", 2.0 * 32 * static_cast<double>(sums) * static_cast<double>(repeats));
+}
+
+#endif
+
 // ---- Bandwidth -----------------------------------------------------------------------------------------------------
 
 /// Zeros, written by this thread, in large pages where the kernel has them: small ones would measure the translation
@@ -227,6 +254,9 @@ int main(int count, char** arguments) {
 #if defined(INCONTEXT_HAS_AMX)
     add("amx_bf16/registers", threads, amx_registers);
     add("amx_bf16/l1", threads, amx_l1);
+#endif
+#if defined(INCONTEXT_HAS_BFLOAT16_DOT_PRODUCTS)
+    add("dot_bf16", threads, dot_products);
 #endif
     const std::pair<const char*, std::size_t> places[] = {
         {"l1", cache_bytes(1) / 2},

@@ -23,7 +23,6 @@ using incontext::Stream;
 using incontext::to_bfloat16;
 using incontext::to_bfloat16_rest;
 using incontext::to_float;
-using incontext::transpose_pairs;
 
 namespace {
 
@@ -224,19 +223,4 @@ TEST_CASE("rows of pairs have the bits of the conversions one by one") {
     check(Part::low, row);
   }
   CHECK(wrong == 0);
-}
-
-TEST_CASE("sixteen rows of sixteen pairs are transposed") {
-  const auto pair_at = [](Index row, Index column) { return static_cast<Bfloat16Pair>(0x10000 * (row + 1) + column); };
-  std::vector<Bfloat16Pair> source;
-  std::vector<Bfloat16Pair> expected;
-  for (Index row = 0; row < pairs_in_row; ++row) {
-    for (Index column = 0; column < pairs_in_row; ++column) {
-      source.push_back(pair_at(row, column));
-      expected.push_back(pair_at(column, row));
-    }
-  }
-  std::vector<Bfloat16Pair> target(source.size());
-  transpose_pairs(source.data(), target.data());
-  CHECK(target == expected);
 }

@@ -175,12 +175,18 @@ class FeedForward {
   }
 
   /// after = activation(before), d *= activation'(before): from the gradient of what is after to that of what is
-  /// before.
+  /// before. What is before was last used in the forward pass and comes from far away: fetched in one go, its lines
+  /// come together, where between exponentials each would be waited for.
   template <class Scalar>
   static void differentiate(MatrixView<const Scalar> before, MatrixView<Scalar> d, MatrixView<Scalar> after) {
+    alignas(cache_line_bytes) Scalar fetched[most_tile_scalars];
     for (Index row = 0; row < before.rows; ++row) {
+      copy_row<Scalar>(before.columns, before.row(row), fetched + row * before.columns);
+    }
+    for (Index row = 0; row < before.rows; ++row) {
+      const Scalar* const x = fetched + row * before.columns;
       for_each_register<Scalar>(before.columns, [&](const auto& lanes, Index index) {
-        const auto [value, derivative] = value_and_derivative<Activation>(lanes.load(before.row(row) + index));
+        const auto [value, derivative] = value_and_derivative<Activation>(lanes.load(x + index));
         lanes.store(value, after.row(row) + index);
         lanes.store(lanes.load(d.row(row) + index) * derivative, d.row(row) + index);
       });

@@ -11,6 +11,10 @@
 #include <complex>
 #include <type_traits>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 /// Unrolls the loop that follows, so that an array indexed by its counter lives in registers.
 #if defined(__clang__)
 #define INCONTEXT_UNROLL _Pragma("unroll")
@@ -146,6 +150,11 @@ template <class Scalar>
 struct PartOfRegister {
   Index count;
   [[nodiscard]] Register<Scalar> load(const Scalar* source) const {
+#if defined(__AVX512F__)
+    if constexpr (std::is_same_v<Scalar, float>) {
+      return Register<float>(_mm512_maskz_loadu_ps(mask(), source));
+    }
+#endif
     Scalar values[static_cast<std::size_t>(batch_size<Scalar>)] = {};
     for (Index lane = 0; lane < count; ++lane) {
       values[lane] = source[lane];
@@ -153,12 +162,22 @@ struct PartOfRegister {
     return incontext::load<Scalar>(values);
   }
   void store(const Register<Scalar>& values, Scalar* target) const {
+#if defined(__AVX512F__)
+    if constexpr (std::is_same_v<Scalar, float>) {
+      return _mm512_mask_storeu_ps(target, mask(), values);
+    }
+#endif
     Scalar buffer[static_cast<std::size_t>(batch_size<Scalar>)];
     incontext::store<Scalar>(values, buffer);
     for (Index lane = 0; lane < count; ++lane) {
       target[lane] = buffer[lane];
     }
   }
+
+#if defined(__AVX512F__)
+ private:
+  [[nodiscard]] __mmask16 mask() const { return static_cast<__mmask16>((1U << static_cast<unsigned>(count)) - 1U); }
+#endif
 };
 
 /// Calls `body(lanes, index)` for every register of a row of `count` scalars; `lanes` loads and stores. The tail goes
@@ -182,6 +201,13 @@ inline void transform_row(Index count, Scalar* result, Operation&& operation, co
   for_each_register<Scalar>(count, [&](const auto& lanes, Index index) {
     lanes.store(operation(lanes.load(inputs + index)...), result + index);
   });
+}
+
+/// result = source, for rows of few registers: without a call.
+template <class Scalar>
+inline void copy_row(Index count, const Scalar* source, Scalar* result) {
+  transform_row<Scalar>(
+      count, result, [](const auto& value) { return value; }, source);
 }
 
 /// The sum of `operation(value...)` over a row.

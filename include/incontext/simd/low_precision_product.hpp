@@ -8,6 +8,7 @@
 #include "incontext/simd/matrix_product.hpp"
 #include "incontext/simd/matrix_unit.hpp"
 #include "incontext/simd/precision.hpp"
+#include "incontext/simd/transpose.hpp"
 
 #include <algorithm>
 #include <new>
@@ -15,6 +16,8 @@
 INCONTEXT_NAMESPACE_BEGIN
 
 namespace detail {
+
+static_assert(block_size * block_size <= most_tile_scalars);
 
 [[nodiscard]] constexpr Index whole_blocks(Index count) { return (count + block_size - 1) / block_size * block_size; }
 
@@ -70,7 +73,7 @@ inline void tiles_of_transposed(Part part, MatrixView<const float> b, Bfloat16Pa
         for (Index row = 0; row < 16; ++row) {
           pair_neighbours(part, padded_row.at(b, column + half * 16 + row, k), rows + row * pairs_in_row);
         }
-        transpose_pairs(rows, target);
+        transpose_block(rows, pairs_in_row, target, pairs_in_row);
       }
     }
   }
@@ -108,8 +111,9 @@ inline void left_tiles_of_transposed(Part part, MatrixView<const float> a, Bfloa
         pair_rows(part, first + 16, second + 16, pairs + tile_pairs + pair * 16);
       }
       Bfloat16Pair* const tiles = target + place_in_left_tiles(a.rows, row, k);
-      transpose_pairs(pairs, tiles);
-      transpose_pairs(pairs + tile_pairs, tiles + tile_pairs);
+      for (const Index half : {Index{0}, tile_pairs}) {
+        transpose_block(pairs + half, pairs_in_row, tiles + half, pairs_in_row);
+      }
     }
   }
 }
@@ -187,17 +191,18 @@ inline void multiply(const LeftTiles& a, const PackedTiles& b, MatrixView<float>
                      const TileFinish<float>& finish = {}) {
   const MatrixUnit unit;
   const Index steps = detail::whole_blocks(b.inner) / block_size;
+  const Index pairs = (b.inner + 1) / 2;
   const Index panel = b.panel_pairs();
   alignas(cache_line_bytes) float buffer[block_size * block_size] = {};
   const auto compute = [&](Index row, Index column, const BlockSums& sums) {
     const Bfloat16Pair* const tiles = b.high + column / block_size * panel;
     const Index rows = detail::place_in_left_tiles(b.inner, row, 0);
-    const BlockOperands both_high{a.high + rows, tiles, steps};
+    const BlockOperands both_high{a.high + rows, tiles, pairs};
     if (b.low == nullptr) {
       return unit.compute({&both_high, 1}, sums);
     }
     const Bfloat16Pair* const rest = b.low + column / block_size * panel;  // the small products first
-    const BlockOperands terms[] = {{a.high + rows, rest, steps}, {a.low + rows, tiles, steps}, both_high};
+    const BlockOperands terms[] = {{a.high + rows, rest, pairs}, {a.low + rows, tiles, pairs}, both_high};
     unit.compute(terms, sums);
   };
   const auto ask_for = [&](Index row, Index column) {
@@ -230,9 +235,7 @@ inline void multiply(const LeftTiles& a, const PackedTiles& b, MatrixView<float>
         std::fill_n(sums, columns, 0.0F);
       }
     }
-    compute(row, column,
-            {rows > 16 ? block_size : 16, buffer, block_size, is_whole ? target : buffer,
-             is_whole ? c.stride : block_size});
+    compute(row, column, {rows, buffer, block_size, is_whole ? target : buffer, is_whole ? c.stride : block_size});
     for (Index within = 0; within < rows && !is_whole; ++within) {
       std::copy_n(buffer + within * block_size, columns, target + within * c.stride);
     }

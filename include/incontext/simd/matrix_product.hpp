@@ -25,6 +25,9 @@ struct ProductStart {
   MatrixView<const Scalar> addend = {};
 };
 
+/// Scalars of a tile of C at most.
+inline constexpr Index most_tile_scalars = 32 * 32;
+
 /// What is done to a tile of C as soon as it is there, while it is in the first cache: called with the tile and the
 /// place of its first row and column, and for every element of C once. A tile is enough work to hide an indirect call,
 /// so a product is compiled once, whatever is fused with it.
@@ -57,6 +60,7 @@ inline constexpr int tile_rows = 12;
 #else
 inline constexpr int tile_rows = 6;
 #endif
+static_assert(tile_rows * panel_columns<float> <= most_tile_scalars);
 /// The inner dimension is cut here, so that the panel in use stays in the first-level cache or near it: 48 KiB with
 /// AVX-512.
 inline constexpr Index inner_block = 384;
@@ -216,7 +220,7 @@ inline void multiply_transposed_left(MatrixView<const Scalar> a, const PackedPan
   for (Index first = 0; first < c.rows; first += detail::transposed_rows) {
     const Index last = (std::min)(first + detail::transposed_rows, c.rows);
     for (Index k = 0; k < a.rows; ++k) {
-      std::copy(a.row(k) + first, a.row(k) + last, block.row(k));
+      copy_row<Scalar>(last - first, a.row(k) + first, block.row(k));
     }
     for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
       detail::product_panel<Scalar>({block.data, 1, block.stride}, b.panel(column), b.inner, column, first, last, c,

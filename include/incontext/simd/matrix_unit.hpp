@@ -1,20 +1,12 @@
 #pragma once
 /// \file
-/// The smallest piece of a product of bfloat16: a block of up to 32 x 32 sums, on the matrix unit where the processor
-/// has one.
-///
-/// The unit works on tiles. A tile of A is [16 rows, 16 pairs], a tile of B [16 pairs, 16 columns], a pair being two
-/// neighbours along the inner dimension; one step takes a block of C through 32 of the inner dimension. Within a step
-/// the even and the odd members of the pairs are summed apart, in ascending order, each product exact and each sum
-/// rounded to fp32; then the two sums are added, and the result to C (Intel, "Architecture Instruction Set Extensions
-/// Programming Reference", TDPBF16PS). The emulation keeps to that order, and so gives
-/// the unit's bits, but for numbers below the smallest normal one, 2^-126: the unit takes them for zero.
+/// Blocks of a product of bfloat16 on the best that the processor has: a matrix unit (AMX), dot products (AVX512-BF16),
+/// or vectors of floats.
 
 #include "incontext/core/matrix.hpp"
-#include "incontext/simd/batch.hpp"
-#include "incontext/simd/bfloat16.hpp"
+#include "incontext/simd/bfloat16_block.hpp"
+#include "incontext/simd/bfloat16_dot_product.hpp"
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -27,83 +19,6 @@
 #endif
 
 INCONTEXT_NAMESPACE_BEGIN
-
-/// Rows and columns of a block of sums; the inner dimension goes in steps of as many.
-inline constexpr Index block_size = 32;
-/// Pairs in a tile.
-inline constexpr Index tile_pairs = 16 * pairs_in_row;
-
-/// Operands of a block: `steps` steps of the inner dimension. A step of A are its two tiles of 16 rows, one after the
-/// other; a step of B its two tiles of 16 columns.
-struct BlockOperands {
-  const Bfloat16Pair* a = nullptr;
-  const Bfloat16Pair* b = nullptr;
-  Index steps = 0;
-};
-
-/// Sums of a block: [rows, 32], read from `start` and written to `target`, which may be the same. A start that is null
-/// stands for zeros, a start stride of zero for one row that all rows start from. `rows` is 16 or 32.
-struct BlockSums {
-  Index rows = block_size;
-  const float* start = nullptr;
-  Index start_stride = 0;
-  float* target = nullptr;
-  Index target_stride = 0;
-};
-
-namespace detail {
-
-/// target = start + the sum over the terms of A B, in the order of the matrix unit, on vectors.
-inline void emulated_block(std::span<const BlockOperands> operands, const BlockSums& sums) {
-  constexpr Index lanes = batch_size<float>;
-  using Bits = xsimd::batch<std::uint32_t>;
-  const auto floats = [](const Bits& bits) { return xsimd::bitwise_cast<Batch<float>>(bits); };
-  const auto even_of = [](Bfloat16Pair pair) { return std::bit_cast<float>(pair << 16U); };
-  const auto odd_of = [](Bfloat16Pair pair) { return std::bit_cast<float>(pair & 0xFFFF0000U); };
-  constexpr Index together = 4;  // rows, so that their sums run side by side
-  for (Index column = 0; column < block_size; column += lanes) {
-    for (Index first = 0; first < sums.rows; first += together) {
-      Batch<float> total[together];
-      INCONTEXT_UNROLL
-      for (Index row = 0; row < together; ++row) {
-        total[row] = sums.start == nullptr ? Batch<float>(0.0F)
-                                           : load<float>(sums.start + (first + row) * sums.start_stride + column);
-      }
-      for (const BlockOperands& term : operands) {
-        for (Index step = 0; step < term.steps; ++step) {
-          const Bfloat16Pair* b = term.b + step * 2 * tile_pairs + column / 16 * tile_pairs + column % 16;
-          Batch<float> even[together];
-          Batch<float> odd[together];
-          INCONTEXT_UNROLL
-          for (Index row = 0; row < together; ++row) {
-            even[row] = odd[row] = Batch<float>(0.0F);
-          }
-          for (Index pair = 0; pair < pairs_in_row; ++pair) {
-            const Bits bits = Bits::load_unaligned(b + pair * 16);
-            const Batch<float> b_even = floats(bits << 16);
-            const Batch<float> b_odd = floats(bits & Bits(0xFFFF0000U));
-            INCONTEXT_UNROLL
-            for (Index row = 0; row < together; ++row) {
-              const Bfloat16Pair a = term.a[step * 2 * tile_pairs + (first + row) * pairs_in_row + pair];
-              even[row] = fused_multiply_add(Batch<float>(even_of(a)), b_even, even[row]);
-              odd[row] = fused_multiply_add(Batch<float>(odd_of(a)), b_odd, odd[row]);
-            }
-          }
-          INCONTEXT_UNROLL
-          for (Index row = 0; row < together; ++row) {
-            total[row] += even[row] + odd[row];
-          }
-        }
-      }
-      INCONTEXT_UNROLL
-      for (Index row = 0; row < together; ++row) {
-        store<float>(total[row], sums.target + (first + row) * sums.target_stride + column);
-      }
-    }
-  }
-}
-
-}  // namespace detail
 
 #if defined(INCONTEXT_HAS_AMX)
 
@@ -123,7 +38,7 @@ inline constexpr TileConfiguration tile_configuration{};
 /// Linux gives a process the tiles' state on demand (arch_prctl, ARCH_REQ_XCOMP_PERM, feature 18).
 inline bool ask_for_tiles() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 
-/// The same on the matrix unit: four tiles of sums, two of A, two of B.
+/// target = start + the sum over the terms of A B, on the matrix unit: four tiles of sums, two of A, two of B.
 inline void matrix_unit_block(std::span<const BlockOperands> operands, const BlockSums& sums) {
   const auto bytes = [](Index floats) { return static_cast<std::size_t>(floats) * sizeof(float); };
   const bool is_whole = sums.rows > 16;
@@ -143,7 +58,7 @@ inline void matrix_unit_block(std::span<const BlockOperands> operands, const Blo
   for (const BlockOperands& term : operands) {
     const Bfloat16Pair* a = term.a;
     const Bfloat16Pair* b = term.b;
-    for (Index step = 0; step < term.steps; ++step, a += 2 * tile_pairs, b += 2 * tile_pairs) {
+    for (Index step = 0; step < term.steps(); ++step, a += 2 * tile_pairs, b += 2 * tile_pairs) {
       _tile_loadd(4, a, 64);
       _tile_loadd(6, b, 64);
       _tile_loadd(7, b + tile_pairs, 64);
@@ -198,14 +113,19 @@ class MatrixUnit {
 #endif
   }
 
-  /// target = start + the sum over the terms of A B, term by term.
+  /// target = start + the sum over the terms of A B, term by term. A program compiled for a matrix unit that may not
+  /// use it has the unit's bits all the same; one compiled for dot products has theirs.
   void compute(std::span<const BlockOperands> operands, const BlockSums& sums) const {
 #if defined(INCONTEXT_HAS_AMX)
     if (is_present()) {
       return detail::matrix_unit_block(operands, sums);
     }
-#endif
     detail::emulated_block(operands, sums);
+#elif defined(INCONTEXT_HAS_BFLOAT16_DOT_PRODUCTS)
+    detail::dot_product_block(operands, sums);
+#else
+    detail::emulated_block(operands, sums);
+#endif
   }
 };
 

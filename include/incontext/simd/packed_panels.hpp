@@ -5,6 +5,7 @@
 
 #include "incontext/core/matrix.hpp"
 #include "incontext/simd/batch.hpp"
+#include "incontext/simd/transpose.hpp"
 
 #include <algorithm>
 
@@ -66,21 +67,24 @@ inline void pack_panel(MatrixView<const Scalar> b, Index first_column, Index wid
   }
 }
 
-/// One panel of the transpose: target[k, j] = b(first_column + j, k). In blocks, so that both sides stay in cache.
+/// One panel of the transpose: target[k, j] = b(first_column + j, k), zero beyond the last column. In blocks, so that
+/// both sides stay in cache.
 template <class Scalar>
 inline void pack_panel_transposed(MatrixView<const Scalar> b, Index first_column, Index width, Scalar* target) {
-  constexpr Index block = 16;
   const Index valid = (std::min)(width, b.rows - first_column);
-  for (Index first = 0; first < b.columns; first += block) {
-    const Index last = (std::min)(first + block, b.columns);
-    for (Index lane = 0; lane < valid; ++lane) {
-      const Scalar* source = b.row(first_column + lane);
-      for (Index k = first; k < last; ++k) {
-        target[k * width + lane] = source[k];
+  for (Index first = 0; first < b.columns; first += transposed_block) {
+    const Index last = (std::min)(first + transposed_block, b.columns);
+    for (Index lane = 0; lane < width; lane += transposed_block) {
+      const Index last_lane = (std::min)(lane + transposed_block, width);
+      if (lane + transposed_block <= valid && first + transposed_block <= b.columns) {
+        transpose_block(b.row(first_column + lane) + first, b.stride, target + first * width + lane, width);
+        continue;
       }
-    }
-    for (Index k = first; k < last; ++k) {
-      std::fill(target + k * width + valid, target + (k + 1) * width, Scalar{});
+      for (Index k = first; k < last; ++k) {
+        for (Index column = lane; column < last_lane; ++column) {
+          target[k * width + column] = column < valid ? b(first_column + column, k) : Scalar{};
+        }
+      }
     }
   }
 }
