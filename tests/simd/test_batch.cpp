@@ -160,28 +160,6 @@ TEST_CASE("sum_row of complex numbers is exact where the terms are") {
             3, [](const auto& value) { return value; }, values.data()) == std::complex<double>(3, 0));
 }
 
-TEST_CASE_TEMPLATE("the exponential is good to two units in the last place", Scalar, float, double) {
-  // xsimd reduces the argument by a multiple of log 2 in two parts and evaluates a minimax polynomial or quotient: it
-  // states an error of one unit. Where it has no fused multiply-add the reduction rounds once more. One unit in the
-  // last place is at most one epsilon of the value.
-  const double range = std::log(static_cast<double>(std::numeric_limits<Scalar>::max())) - 1.0;
-  const Index count = 20011;
-  std::vector<Scalar> x(static_cast<std::size_t>(count));
-  Stream stream(Key{6});
-  for (Scalar& value : x) {
-    value = static_cast<Scalar>(stream.uniform(-range + 1.0, range));
-  }
-  std::vector<Scalar> result(x.size());
-  transform_row(
-      count, result.data(), [](const auto& value) { return xsimd::exp(value); }, static_cast<const Scalar*>(x.data()));
-  long double worst = 0.0L;
-  for (std::size_t index = 0; index < x.size(); ++index) {
-    const long double expected = std::exp(static_cast<long double>(x[index]));
-    worst = (std::max)(worst, std::abs(static_cast<long double>(result[index]) - expected) / expected);
-  }
-  CHECK(worst <= 2.0L * static_cast<long double>(std::numeric_limits<Scalar>::epsilon()));
-}
-
 TEST_CASE_TEMPLATE("the largest of the lanes is found wherever it stands", Scalar, float, double) {
   Scalar lanes[static_cast<std::size_t>(batch_size<Scalar>)];
   for (Index largest = 0; largest < batch_size<Scalar>; ++largest) {

@@ -123,6 +123,11 @@ template <class Scalar>
 /// The largest of the lanes.
 template <class Scalar>
 [[nodiscard]] inline Scalar reduce_max(const Batch<Scalar>& values) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<Scalar, float>) {
+    return _mm512_reduce_max_ps(values);
+  }
+#endif
   Scalar lanes[static_cast<std::size_t>(batch_size<Scalar>)];
   values.store_unaligned(lanes);
   return *std::max_element(lanes, lanes + batch_size<Scalar>);

@@ -5,6 +5,7 @@
 
 #include "incontext/core/matrix.hpp"
 #include "incontext/simd/batch.hpp"
+#include "incontext/simd/exponential.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -94,20 +95,6 @@ inline void add_column_sums(MatrixView<const Scalar> matrix, Scalar* sums) {
     }
     part.store(total, sums + column + index);
   });
-}
-
-/// exp(value), on scalars, complex numbers and vectors alike.
-template <class Value>
-[[nodiscard]] inline Value exponential(const Value& value) {
-  using std::exp;
-  using xsimd::exp;
-  if constexpr (xsimd::is_batch<Value>::value) {
-    // Beyond these bounds exp is zero or infinite in float and double, and xsimd would convert an exponent that no
-    // integer holds. The bounds stand first, so that a NaN stays one.
-    return exp(xsimd::max(Value(-1000), xsimd::min(Value(1000), value)));
-  } else {
-    return exp(value);
-  }
 }
 
 /// exp(scale values) / sum(exp(scale values)) in place over the first `count` of `length` entries, with a scale above
