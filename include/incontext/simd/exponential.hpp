@@ -36,15 +36,20 @@ namespace detail {
 template <class Value>
 [[nodiscard]] inline Value exponential(const Value& value) {
   if constexpr (xsimd::is_batch<Value>::value) {
-    // Beyond these bounds exp is zero or infinite in float and double, and an exponent would not fit an integer. The
-    // bounds stand first, so that a NaN stays one.
+    // Beyond these bounds exp is zero or infinite in float and double, and an exponent would not fit an integer.
     const Value bounded = xsimd::max(Value(-1000), xsimd::min(Value(1000), value));
 #if defined(__AVX512F__)
     if constexpr (std::is_same_v<Value, Batch<float>>) {
       return detail::exponential_by_scaling(bounded);
     }
 #endif
-    return xsimd::exp(bounded);
+    // Nor does that of a NaN, which the bounds let through; xsimd may convert a double's one number at a time.
+    if constexpr (std::is_same_v<Value, Batch<double>>) {
+      const auto is_nan = xsimd::isnan(value);
+      return xsimd::select(is_nan, value, xsimd::exp(xsimd::select(is_nan, Value(0), bounded)));
+    } else {
+      return xsimd::exp(bounded);
+    }
   } else {
     using std::exp;
     return exp(value);

@@ -26,7 +26,7 @@ struct ProductStart {
 };
 
 /// Scalars of a tile of C at most.
-inline constexpr Index most_tile_scalars = 32 * 32;
+inline constexpr Index most_tile_scalars = Index{32} * 32;
 
 /// What is done to a tile of C as soon as it is there, while it is in the first cache: called with the tile and the
 /// place of its first row and column, and for every element of C once. A tile is enough work to hide an indirect call,

@@ -86,20 +86,21 @@ inline void matrix_unit_block(std::span<const BlockOperands> operands, const Blo
 /// The right to compute blocks on this thread: configures the tiles, and gives them back. One for every product.
 class MatrixUnit {
  public:
-  MatrixUnit() {
 #if defined(INCONTEXT_HAS_AMX)
+  MatrixUnit() {
     if (is_present()) {
       _tile_loadconfig(&detail::tile_configuration);
     }
-#endif
   }
   ~MatrixUnit() {
-#if defined(INCONTEXT_HAS_AMX)
     if (is_present()) {
       _tile_release();
     }
-#endif
   }
+#else
+  MatrixUnit() = default;
+  ~MatrixUnit() = default;
+#endif
   MatrixUnit(const MatrixUnit&) = delete;
   MatrixUnit& operator=(const MatrixUnit&) = delete;
 
