@@ -11,7 +11,6 @@
 #include "incontext/simd/batch.hpp"
 #include "incontext/simd/bfloat16.hpp"
 
-#include <bit>
 #include <cstdint>
 #include <span>
 
@@ -53,9 +52,8 @@ namespace detail {
 inline void emulated_block(std::span<const BlockOperands> operands, const BlockSums& sums) {
   constexpr Index lanes = batch_size<float>;
   using Bits = xsimd::batch<std::uint32_t>;
-  const auto floats = [](const Bits& bits) { return xsimd::bitwise_cast<Batch<float>>(bits); };
-  const auto even_of = [](Bfloat16Pair pair) { return std::bit_cast<float>(pair << 16U); };
-  const auto odd_of = [](Bfloat16Pair pair) { return std::bit_cast<float>(pair & 0xFFFF0000U); };
+  const auto even_of = [](const Bits& pairs) { return xsimd::bitwise_cast<Batch<float>>(pairs << 16); };
+  const auto odd_of = [](const Bits& pairs) { return xsimd::bitwise_cast<Batch<float>>(pairs & Bits(0xFFFF0000U)); };
   constexpr Index together = 4;  // rows, so that their sums run side by side
   for (Index column = 0; column < block_size; column += lanes) {
     for (Index first = 0; first < sums.rows; first += together) {
@@ -76,13 +74,13 @@ inline void emulated_block(std::span<const BlockOperands> operands, const BlockS
           }
           for (Index pair = 0; pair < pairs_in_row; ++pair) {
             const Bits bits = Bits::load_unaligned(b + pair * 16);
-            const Batch<float> b_even = floats(bits << 16);
-            const Batch<float> b_odd = floats(bits & Bits(0xFFFF0000U));
+            const Batch<float> b_even = even_of(bits);
+            const Batch<float> b_odd = odd_of(bits);
             INCONTEXT_UNROLL
             for (Index row = 0; row < together; ++row) {
-              const Bfloat16Pair a = term.a[step * 2 * tile_pairs + (first + row) * pairs_in_row + pair];
-              even[row] = fused_multiply_add(Batch<float>(even_of(a)), b_even, even[row]);
-              odd[row] = fused_multiply_add(Batch<float>(odd_of(a)), b_odd, odd[row]);
+              const Bits a(term.a[step * 2 * tile_pairs + (first + row) * pairs_in_row + pair]);
+              even[row] = fused_multiply_add(even_of(a), b_even, even[row]);
+              odd[row] = fused_multiply_add(odd_of(a), b_odd, odd[row]);
             }
           }
           INCONTEXT_UNROLL
