@@ -148,7 +148,7 @@ template <std::size_t terms, class Check>
 void for_every_block(Exponents exponents, Check check) {
   std::uint64_t number = 0;
   for (const Index rows : {3, 16, 21, 32}) {
-    for (const Index pairs : {0, 1, 16, 33, 48, 79}) {
+    for (const Index pairs : {0, 1, 16, 32, 33, 48, 79, 80}) {
       for (const Index gap : {0, 5}) {
         for (const Start start : {Start::none, Start::row, Start::matrix, Start::in_place}) {
           CAPTURE(rows);

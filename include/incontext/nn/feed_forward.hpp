@@ -179,14 +179,12 @@ class FeedForward {
   /// come together, where between exponentials each would be waited for.
   template <class Scalar>
   static void differentiate(MatrixView<const Scalar> before, MatrixView<Scalar> d, MatrixView<Scalar> after) {
-    alignas(cache_line_bytes) Scalar fetched[most_tile_scalars];
+    alignas(cache_line_bytes) Scalar memory[most_tile_scalars];
+    const MatrixView<Scalar> fetched(memory, before.rows, before.columns);
+    copy_matrix<Scalar>(before, fetched);
     for (Index row = 0; row < before.rows; ++row) {
-      copy_row<Scalar>(before.columns, before.row(row), fetched + row * before.columns);
-    }
-    for (Index row = 0; row < before.rows; ++row) {
-      const Scalar* const x = fetched + row * before.columns;
       for_each_register<Scalar>(before.columns, [&](const auto& lanes, Index index) {
-        const auto [value, derivative] = value_and_derivative<Activation>(lanes.load(x + index));
+        const auto [value, derivative] = value_and_derivative<Activation>(lanes.load(fetched.row(row) + index));
         lanes.store(value, after.row(row) + index);
         lanes.store(lanes.load(d.row(row) + index) * derivative, d.row(row) + index);
       });

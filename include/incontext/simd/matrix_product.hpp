@@ -11,6 +11,7 @@
 #include "incontext/core/workspace.hpp"
 #include "incontext/simd/batch.hpp"
 #include "incontext/simd/packed_panels.hpp"
+#include "incontext/simd/row_kernels.hpp"
 
 #include <algorithm>
 #include <array>
@@ -219,9 +220,7 @@ inline void multiply_transposed_left(MatrixView<const Scalar> a, const PackedPan
   const MatrixView<Scalar> block = workspace.take(a.rows, detail::transposed_rows);
   for (Index first = 0; first < c.rows; first += detail::transposed_rows) {
     const Index last = (std::min)(first + detail::transposed_rows, c.rows);
-    for (Index k = 0; k < a.rows; ++k) {
-      copy_row<Scalar>(last - first, a.row(k) + first, block.row(k));
-    }
+    copy_matrix<Scalar>(a.block(0, first, a.rows, last - first), block.block(0, 0, a.rows, last - first));
     for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
       detail::product_panel<Scalar>({block.data, 1, block.stride}, b.panel(column), b.inner, column, first, last, c,
                                     start, part_of, {});

@@ -43,7 +43,7 @@ inline void scale_row(Index count, Scalar factor, Scalar* target) {
 template <class Scalar>
 inline void copy_matrix(MatrixView<const Scalar> right, MatrixView<Scalar> left) {
   for (Index row = 0; row < left.rows; ++row) {
-    std::copy_n(right.row(row), left.columns, left.row(row));
+    copy_row<Scalar>(left.columns, right.row(row), left.row(row));
   }
 }
 
