@@ -66,7 +66,7 @@ class FeedForward {
     for (Index first = 0; first < expand_.outputs(); first += portions.most) {
       const Index units = (std::min)(portions.most, expand_.outputs() - first);
       const MatrixView<Scalar> after = room.block(0, 0, shape.rows(), units);
-      const auto activate_tile = [&](MatrixView<Scalar> tile, Index row, Index column) {
+      const auto activate_tile = [&](const MatrixView<Scalar>& tile, Index row, Index column) {
         activate<Scalar>(tile, after.block(row, column, tile.rows, tile.columns));
       };
       multiply<Scalar>(x, portions.expand.part_of_columns(first, units), before.block(0, first, shape.rows(), units),
@@ -111,7 +111,7 @@ class FeedForward {
       const Index units = (std::min)(portions.most, expand_.outputs() - first);
       const MatrixView<Scalar> after = room.block(0, 0, shape.rows(), units);
       const MatrixView<Scalar> d_before = d_room.block(0, 0, shape.rows(), units);
-      const auto differentiate_tile = [&](MatrixView<Scalar> d_after, Index row, Index column) {
+      const auto differentiate_tile = [&](const MatrixView<Scalar>& d_after, Index row, Index column) {
         differentiate<Scalar>(cache.before.block(row, first + column, d_after.rows, d_after.columns), d_after,
                               after.block(row, column, d_after.rows, d_after.columns));
       };
@@ -167,7 +167,7 @@ class FeedForward {
 
   /// after = activation(before).
   template <class Scalar>
-  static void activate(MatrixView<const Scalar> before, MatrixView<Scalar> after) {
+  static void activate(const MatrixView<const Scalar>& before, const MatrixView<Scalar>& after) {
     for (Index row = 0; row < before.rows; ++row) {
       transform_row(
           before.columns, after.row(row), [](const auto& x) { return Activation::value(x); }, before.row(row));
@@ -178,7 +178,8 @@ class FeedForward {
   /// before. What is before was last used in the forward pass and comes from far away: fetched in one go, its lines
   /// come together, where between exponentials each would be waited for.
   template <class Scalar>
-  static void differentiate(MatrixView<const Scalar> before, MatrixView<Scalar> d, MatrixView<Scalar> after) {
+  static void differentiate(const MatrixView<const Scalar>& before, const MatrixView<Scalar>& d,
+                            const MatrixView<Scalar>& after) {
     alignas(cache_line_bytes) Scalar memory[most_tile_scalars];
     const MatrixView<Scalar> fetched(memory, before.rows, before.columns);
     copy_matrix<Scalar>(before, fetched);

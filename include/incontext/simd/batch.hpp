@@ -94,6 +94,17 @@ inline void prefetch_to_write(const void* address) {
 #endif
 }
 
+/// The compiler no longer knows what a pointer was computed from, so it keeps this one in a register, and none of its
+/// own choice beside it.
+template <class Type>
+inline void forget_origin(Type*& pointer) {
+#if defined(__GNUC__)
+  asm("" : "+r"(pointer));
+#else
+  static_cast<void>(pointer);
+#endif
+}
+
 /// A constant of a formula, as a scalar, a complex number or a vector of copies.
 template <class Value>
 [[nodiscard]] inline Value constant(double value) {

@@ -31,7 +31,7 @@ static_assert(block_size * block_size <= most_tile_scalars);
 class PaddedRows {
  public:
   /// A pointer to 32 readable floats: row `row` of `matrix` from `column` on, zeros outside of it.
-  const float* at(MatrixView<const float> matrix, Index row, Index column) {
+  const float* at(const MatrixView<const float>& matrix, Index row, Index column) {
     if (row < matrix.rows && column + block_size <= matrix.columns) {
       return matrix.row(row) + column;
     }
@@ -48,7 +48,7 @@ class PaddedRows {
 
 /// Tiles of B, [inner, columns]: for every panel of 32 columns, for every 32 of the inner dimension, two tiles
 /// [16 pairs, 16 columns].
-inline void tiles_of(Part part, MatrixView<const float> b, Bfloat16Pair* target) {
+inline void tiles_of(Part part, const MatrixView<const float>& b, Bfloat16Pair* target) {
   PaddedRows even;
   PaddedRows odd;
   for (Index column = 0; column < b.columns; column += block_size) {
@@ -64,7 +64,7 @@ inline void tiles_of(Part part, MatrixView<const float> b, Bfloat16Pair* target)
 }
 
 /// The same of B^T, given B as [columns, inner].
-inline void tiles_of_transposed(Part part, MatrixView<const float> b, Bfloat16Pair* target) {
+inline void tiles_of_transposed(Part part, const MatrixView<const float>& b, Bfloat16Pair* target) {
   PaddedRows padded_row;
   Bfloat16Pair rows[tile_pairs];
   for (Index column = 0; column < b.rows; column += block_size) {
@@ -88,7 +88,7 @@ inline void tiles_of_transposed(Part part, MatrixView<const float> b, Bfloat16Pa
 }
 
 /// Tiles of A, [rows, inner]. Rows beyond A stay as they are.
-inline void left_tiles_of(Part part, MatrixView<const float> a, Bfloat16Pair* target) {
+inline void left_tiles_of(Part part, const MatrixView<const float>& a, Bfloat16Pair* target) {
   PaddedRows padded_row;
   for (Index row = 0; row < a.rows; ++row) {
     for (Index k = 0; k < a.columns; k += block_size) {
@@ -98,7 +98,7 @@ inline void left_tiles_of(Part part, MatrixView<const float> a, Bfloat16Pair* ta
 }
 
 /// The same of A^T, given A as [inner, rows].
-inline void left_tiles_of_transposed(Part part, MatrixView<const float> a, Bfloat16Pair* target) {
+inline void left_tiles_of_transposed(Part part, const MatrixView<const float>& a, Bfloat16Pair* target) {
   PaddedRows even;
   PaddedRows odd;
   Bfloat16Pair pairs[2 * tile_pairs];
@@ -151,7 +151,7 @@ struct PackedTiles {
 };
 
 /// The tiles of B, or of B^T; `target` has room for PackedTiles::size floats.
-inline PackedTiles pack_tiles(Precision precision, MatrixView<const float> b, float* target,
+inline PackedTiles pack_tiles(Precision precision, const MatrixView<const float>& b, float* target,
                               Orientation orientation = Orientation::as_stored) {
   const bool is_turned = orientation == Orientation::transposed;
   const bool has_low = precision == Precision::bf16x3;
@@ -172,7 +172,7 @@ struct LeftTiles {
 };
 
 /// The tiles of A, or of A^T, in the workspace.
-inline LeftTiles pack_left_tiles(Precision precision, MatrixView<const float> a, Orientation orientation,
+inline LeftTiles pack_left_tiles(Precision precision, const MatrixView<const float>& a, Orientation orientation,
                                  Workspace<float>& workspace) {
   const bool is_turned = orientation == Orientation::transposed;
   const Index size = detail::whole_blocks(a.rows) * detail::whole_blocks(a.columns) / 2;
@@ -187,8 +187,8 @@ inline LeftTiles pack_left_tiles(Precision precision, MatrixView<const float> a,
 
 /// C = start + A B with bfloat16 operands, both in tiles. Shapes [m, k] [k, n] -> [m, n]. Goes by blocks of 32 x 32:
 /// whole ones from where the start lies to where C does, those at the edges through a buffer.
-inline void multiply(const LeftTiles& a, const PackedTiles& b, MatrixView<float> c, const ProductStart<float>& start,
-                     const TileFinish<float>& finish = {}) {
+inline void multiply(const LeftTiles& a, const PackedTiles& b, const MatrixView<float>& c,
+                     const ProductStart<float>& start, const TileFinish<float>& finish = {}) {
   const MatrixUnit unit;
   const Index steps = detail::whole_blocks(b.inner) / block_size;
   const Index pairs = (b.inner + 1) / 2;

@@ -33,7 +33,7 @@ inline constexpr Index most_tile_scalars = Index{32} * 32;
 /// place of its first row and column, and for every element of C once. A tile is enough work to hide an indirect call,
 /// so a product is compiled once, whatever is fused with it.
 template <class Scalar>
-using TileFinish = FunctionReference<void(MatrixView<Scalar>, Index, Index)>;
+using TileFinish = FunctionReference<void(const MatrixView<Scalar>&, Index, Index)>;
 
 /// What a tile of rows needs of a product: inner indices [first_inner, last_inner) and columns [0, last_column).
 struct ProductPart {
@@ -71,17 +71,12 @@ inline constexpr Index left_block = Index{1} << 15;
 inline constexpr Index transposed_rows = Index{4} * tile_rows;
 
 /// C[Rows, Registers * lanes] = addend + bias + A[Rows, inner] B[inner, Registers * lanes]; addend and bias may be
-/// null.
+/// null. A structure for A would be passed in memory, in other pieces than it is read in: reading it would wait for all
+/// stores before it, which are those of the last tile.
 template <class Scalar, int Rows, int Registers>
-inline void product_tile(Index inner, LeftOperand<Scalar> a, const Scalar* b, const Scalar* bias, const Scalar* addend,
-                         Index addend_stride, Scalar* c, Index c_stride) {
+inline void product_tile(Index inner, const Scalar* a, Index a_row_stride, Index a_inner_stride, const Scalar* b,
+                         const Scalar* bias, const Scalar* addend, Index addend_stride, Scalar* c, Index c_stride) {
   constexpr Index lanes = batch_size<Scalar>;
-  // The rows of C are wanted when the sums are done; asked for now, they are here by then.
-  INCONTEXT_UNROLL
-  for (int row = 0; row < Rows; ++row) {
-    prefetch_to_write(c + row * c_stride);
-    prefetch_to_write(c + row * c_stride + Registers * lanes - 1);
-  }
   Register<Scalar> sum[Rows][Registers];
   INCONTEXT_UNROLL
   for (int column = 0; column < Registers; ++column) {
@@ -91,7 +86,23 @@ inline void product_tile(Index inner, LeftOperand<Scalar> a, const Scalar* b, co
       sum[row][column] = addend == nullptr ? start : start + load(addend + row * addend_stride + column * lanes);
     }
   }
+  // A pointer to every fourth row of A: the rows between are within the reach of an address.
+  constexpr int fourths = (Rows + 3) / 4;
+  const Scalar* a_rows[fourths];
+  INCONTEXT_UNROLL
+  for (int fourth = 0; fourth < fourths; ++fourth) {
+    a_rows[fourth] = a + 4 * fourth * a_row_stride;
+  }
+  // The rows of C are wanted when the sums are done; asked for meanwhile, one after the other, they are here by then.
+  const Scalar* awaited = c;
   for (Index k = 0; k < inner; ++k) {
+    prefetch_to_write(awaited);
+    prefetch_to_write(awaited + Registers * lanes - 1);
+    awaited += k < Rows - 1 ? c_stride : 0;
+    INCONTEXT_UNROLL
+    for (int fourth = 0; fourth < fourths; ++fourth) {
+      forget_origin(a_rows[fourth]);
+    }
     Register<Scalar> b_row[Registers];
     INCONTEXT_UNROLL
     for (int column = 0; column < Registers; ++column) {
@@ -99,13 +110,18 @@ inline void product_tile(Index inner, LeftOperand<Scalar> a, const Scalar* b, co
     }
     INCONTEXT_UNROLL
     for (int row = 0; row < Rows; ++row) {
-      const Register<Scalar> a_value(a.data[row * a.row_stride + k * a.inner_stride]);
+      const Register<Scalar> a_value(a_rows[row / 4][row % 4 * a_row_stride]);
       INCONTEXT_UNROLL
       for (int column = 0; column < Registers; ++column) {
         sum[row][column] = fused_multiply_add(a_value, b_row[column], sum[row][column]);
       }
     }
+    INCONTEXT_UNROLL
+    for (int fourth = 0; fourth < fourths; ++fourth) {
+      a_rows[fourth] += a_inner_stride;
+    }
   }
+  forget_origin(c);  // what was computed from it above
   INCONTEXT_UNROLL
   for (int row = 0; row < Rows; ++row) {
     INCONTEXT_UNROLL
@@ -116,8 +132,8 @@ inline void product_tile(Index inner, LeftOperand<Scalar> a, const Scalar* b, co
 }
 
 template <class Scalar>
-using TileFunction = void (*)(Index, LeftOperand<Scalar>, const Scalar*, const Scalar*, const Scalar*, Index, Scalar*,
-                              Index);
+using TileFunction = void (*)(Index, const Scalar*, Index, Index, const Scalar*, const Scalar*, const Scalar*, Index,
+                              Scalar*, Index);
 
 /// The tile functions for 1 to `tile_rows` rows.
 template <class Scalar, int Registers>
@@ -131,12 +147,13 @@ template <class Scalar, int Registers>
 
 /// A tile of C of any width up to a panel's; a narrower one goes through a buffer of a panel's width.
 template <class Scalar>
-inline void product_tile(Index rows, Index columns, Index width, Index inner, LeftOperand<Scalar> a, const Scalar* b,
-                         const Scalar* bias, const Scalar* addend, Index addend_stride, Scalar* c, Index c_stride) {
+inline void product_tile(Index rows, Index columns, Index width, Index inner, const LeftOperand<Scalar>& a,
+                         const Scalar* b, const Scalar* bias, const Scalar* addend, Index addend_stride, Scalar* c,
+                         Index c_stride) {
   const TileFunction<Scalar> tile =
       width == panel_columns<Scalar> ? tile_function<Scalar, panel_registers>(rows) : tile_function<Scalar, 1>(rows);
   if (columns == width) {
-    return tile(inner, a, b, bias, addend, addend_stride, c, c_stride);
+    return tile(inner, a.data, a.row_stride, a.inner_stride, b, bias, addend, addend_stride, c, c_stride);
   }
   alignas(cache_line_bytes) Scalar buffer[static_cast<std::size_t>(tile_rows * panel_columns<Scalar>)] = {};
   for (Index row = 0; row < rows; ++row) {
@@ -145,7 +162,7 @@ inline void product_tile(Index rows, Index columns, Index width, Index inner, Le
                                      (addend == nullptr ? Scalar{} : addend[row * addend_stride + column]);
     }
   }
-  tile(inner, a, b, nullptr, buffer, width, buffer, width);
+  tile(inner, a.data, a.row_stride, a.inner_stride, b, nullptr, buffer, width, buffer, width);
   for (Index row = 0; row < rows; ++row) {
     std::copy(buffer + row * width, buffer + row * width + columns, c + row * c_stride);
   }
@@ -154,9 +171,10 @@ inline void product_tile(Index rows, Index columns, Index width, Index inner, Le
 /// Rows [first_row, last_row) of one panel of C: start + A B over the part of the product that they need. `a` starts at
 /// row `first_row` of A.
 template <class Scalar>
-inline void product_panel(LeftOperand<Scalar> a, const Scalar* panel, Index inner, Index first_column, Index first_row,
-                          Index last_row, MatrixView<Scalar> c, const ProductStart<Scalar>& start,
-                          const PartOfRows& part_of, const TileFinish<Scalar>& finish) {
+inline void product_panel(const LeftOperand<Scalar>& a, const Scalar* panel, Index inner, Index first_column,
+                          Index first_row, Index last_row, const MatrixView<Scalar>& c,
+                          const ProductStart<Scalar>& start, const PartOfRows& part_of,
+                          const TileFinish<Scalar>& finish) {
   const Index width = PackedPanels<Scalar>::width_of(c.columns - first_column);
   const Index columns = (std::min)(width, c.columns - first_column);
   // Tiles of nearly equal height: 81 rows are 6 x 12 + 9, or 4 x 12 + 3 x 11, and the second wastes no broadcast.
@@ -177,13 +195,15 @@ inline void product_panel(LeftOperand<Scalar> a, const Scalar* panel, Index inne
       const Index from = (std::max)(first, block);
       const Index to = (std::min)(last, block + inner_block);
       Scalar* const target = c.row(row) + first_column;
-      const MatrixView<const Scalar> onto = is_first ? start.addend : c;  // what the blocks before have left in C
-      const Scalar* const addend = onto.data == nullptr ? nullptr : onto.row(row) + first_column;
+      // What the blocks before have left in C.
+      const Scalar* const onto = is_first ? start.addend.data : c.data;
+      const Index onto_stride = is_first ? start.addend.stride : c.stride;
+      const Scalar* const addend = onto == nullptr ? nullptr : onto + row * onto_stride + first_column;
       product_tile<Scalar>(
           rows, columns, width, to - from,
           {a.data + (row - first_row) * a.row_stride + from * a.inner_stride, a.row_stride, a.inner_stride},
           panel + from * width, is_first && start.bias != nullptr ? start.bias + first_column : nullptr, addend,
-          onto.stride, target, c.stride);
+          onto_stride, target, c.stride);
       if (finish && to == last) {
         finish(c.block(row, first_column, rows, columns), row, first_column);
       }
@@ -195,7 +215,7 @@ inline void product_panel(LeftOperand<Scalar> a, const Scalar* panel, Index inne
 
 /// C = start + A B. Shapes [m, k] [k, n] -> [m, n]; C must not overlap A or B.
 template <class Scalar>
-inline void multiply(MatrixView<const Scalar> a, const PackedPanels<Scalar>& b, MatrixView<Scalar> c,
+inline void multiply(const MatrixView<const Scalar>& a, const PackedPanels<Scalar>& b, const MatrixView<Scalar>& c,
                      const ProductStart<Scalar>& start = {}, const PartOfRows& part_of = {},
                      const TileFinish<Scalar>& finish = {}) {
   const Index most_rows = (std::max)(Index{detail::tile_rows}, detail::left_block / (std::max)(Index{1}, b.inner));
@@ -213,9 +233,9 @@ inline void multiply(MatrixView<const Scalar> a, const PackedPanels<Scalar>& b, 
 /// C = start + A^T B with B in panels. Shapes [k, m] [k, n] -> [m, n]. A is rearranged in the workspace, in blocks of a
 /// few cache lines a row, whatever its stride.
 template <class Scalar>
-inline void multiply_transposed_left(MatrixView<const Scalar> a, const PackedPanels<Scalar>& b, MatrixView<Scalar> c,
-                                     const ProductStart<Scalar>& start, Workspace<Scalar>& workspace,
-                                     const PartOfRows& part_of = {}) {
+inline void multiply_transposed_left(const MatrixView<const Scalar>& a, const PackedPanels<Scalar>& b,
+                                     const MatrixView<Scalar>& c, const ProductStart<Scalar>& start,
+                                     Workspace<Scalar>& workspace, const PartOfRows& part_of = {}) {
   const auto mark = workspace.mark();
   const MatrixView<Scalar> block = workspace.take(a.rows, detail::transposed_rows);
   for (Index first = 0; first < c.rows; first += detail::transposed_rows) {
@@ -231,9 +251,9 @@ inline void multiply_transposed_left(MatrixView<const Scalar> a, const PackedPan
 
 /// The same with B packed on the way.
 template <class Scalar>
-inline void multiply_transposed_left(MatrixView<const Scalar> a, MatrixView<const Scalar> b, MatrixView<Scalar> c,
-                                     const ProductStart<Scalar>& start, Workspace<Scalar>& workspace,
-                                     const PartOfRows& part_of = {}) {
+inline void multiply_transposed_left(const MatrixView<const Scalar>& a, MatrixView<const Scalar> b,
+                                     const MatrixView<Scalar>& c, const ProductStart<Scalar>& start,
+                                     Workspace<Scalar>& workspace, const PartOfRows& part_of = {}) {
   const auto mark = workspace.mark();
   const PackedPanels<Scalar> panels = pack(b, workspace.take(1, PackedPanels<Scalar>::size(b.rows, b.columns)).data);
   multiply_transposed_left(a, panels, c, start, workspace, part_of);

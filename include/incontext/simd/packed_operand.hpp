@@ -53,7 +53,8 @@ struct PackedOperand {
 
 /// Packs B, [inner, columns], or B^T, [columns, inner] as stored, in `target`, which has room for PackedOperand::size.
 template <class Scalar>
-[[nodiscard]] inline PackedOperand<Scalar> pack_operand(Precision precision, MatrixView<const Scalar> b, Scalar* target,
+[[nodiscard]] inline PackedOperand<Scalar> pack_operand(Precision precision, const MatrixView<const Scalar>& b,
+                                                        Scalar* target,
                                                         Orientation orientation = Orientation::as_stored) {
   if constexpr (std::is_same_v<Scalar, float>) {
     if (is_low<Scalar>(precision)) {
@@ -65,7 +66,7 @@ template <class Scalar>
 
 /// Packs B, or B^T, in the workspace.
 template <class Scalar>
-[[nodiscard]] inline PackedOperand<Scalar> right_operand(Precision precision, MatrixView<const Scalar> b,
+[[nodiscard]] inline PackedOperand<Scalar> right_operand(Precision precision, const MatrixView<const Scalar>& b,
                                                          Orientation orientation, Workspace<Scalar>& workspace) {
   const Index size = PackedOperand<Scalar>::size(precision, b.rows, b.columns, orientation);
   return pack_operand(precision, b, workspace.take(1, size).data, orientation);
@@ -81,7 +82,7 @@ struct LeftOperand {
 
 /// Makes a left operand of A, or of A^T, in the workspace.
 template <class Scalar>
-[[nodiscard]] inline LeftOperand<Scalar> left_operand(Precision precision, MatrixView<const Scalar> a,
+[[nodiscard]] inline LeftOperand<Scalar> left_operand(Precision precision, const MatrixView<const Scalar>& a,
                                                       Orientation orientation, Workspace<Scalar>& workspace) {
   if constexpr (std::is_same_v<Scalar, float>) {
     if (is_low<Scalar>(precision)) {
@@ -94,7 +95,7 @@ template <class Scalar>
 /// C = start + A B at the precision that A and B are made for. Shapes [m, k] [k, n] -> [m, n]. `finish` is for an A
 /// that enters as it is stored.
 template <class Scalar>
-inline void multiply(const LeftOperand<Scalar>& a, const PackedOperand<Scalar>& b, MatrixView<Scalar> c,
+inline void multiply(const LeftOperand<Scalar>& a, const PackedOperand<Scalar>& b, const MatrixView<Scalar>& c,
                      const ProductStart<Scalar>& start, Workspace<Scalar>& workspace,
                      const TileFinish<Scalar>& finish = {}) {
   if constexpr (std::is_same_v<Scalar, float>) {
@@ -110,7 +111,7 @@ inline void multiply(const LeftOperand<Scalar>& a, const PackedOperand<Scalar>& 
 
 /// The same with A made an operand on the way.
 template <class Scalar>
-inline void multiply(MatrixView<const Scalar> a, const PackedOperand<Scalar>& b, MatrixView<Scalar> c,
+inline void multiply(const MatrixView<const Scalar>& a, const PackedOperand<Scalar>& b, const MatrixView<Scalar>& c,
                      const ProductStart<Scalar>& start, Workspace<Scalar>& workspace,
                      const TileFinish<Scalar>& finish = {}) {
   const auto mark = workspace.temporary().mark();
@@ -120,8 +121,8 @@ inline void multiply(MatrixView<const Scalar> a, const PackedOperand<Scalar>& b,
 
 /// C += A^T B at a precision. Shapes [k, m] [k, n] -> [m, n].
 template <class Scalar>
-inline void add_transposed_product(Precision precision, MatrixView<const Scalar> a, MatrixView<const Scalar> b,
-                                   MatrixView<Scalar> c, Workspace<Scalar>& workspace) {
+inline void add_transposed_product(Precision precision, const MatrixView<const Scalar>& a, MatrixView<const Scalar> b,
+                                   const MatrixView<Scalar>& c, Workspace<Scalar>& workspace) {
   const auto mark = workspace.mark();
   const LeftOperand<Scalar> left = left_operand(precision, a, Orientation::transposed, workspace);
   const PackedOperand<Scalar> right = right_operand(precision, b, Orientation::as_stored, workspace);

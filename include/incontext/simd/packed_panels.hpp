@@ -52,7 +52,7 @@ namespace detail {
 
 /// One panel: target[k, j] = b(k, first_column + j), zero beyond the last column.
 template <class Scalar>
-inline void pack_panel(MatrixView<const Scalar> b, Index first_column, Index width, Scalar* target) {
+inline void pack_panel(const MatrixView<const Scalar>& b, Index first_column, Index width, Scalar* target) {
   const Index valid = (std::min)(width, b.columns - first_column);
   for (Index k = 0; k < b.rows; ++k, target += width) {
     const Scalar* source = b.row(k) + first_column;
@@ -70,7 +70,7 @@ inline void pack_panel(MatrixView<const Scalar> b, Index first_column, Index wid
 /// One panel of the transpose: target[k, j] = b(first_column + j, k), zero beyond the last column. In blocks, so that
 /// both sides stay in cache.
 template <class Scalar>
-inline void pack_panel_transposed(MatrixView<const Scalar> b, Index first_column, Index width, Scalar* target) {
+inline void pack_panel_transposed(const MatrixView<const Scalar>& b, Index first_column, Index width, Scalar* target) {
   const Index valid = (std::min)(width, b.rows - first_column);
   for (Index first = 0; first < b.columns; first += transposed_block) {
     const Index last = (std::min)(first + transposed_block, b.columns);
@@ -93,7 +93,7 @@ inline void pack_panel_transposed(MatrixView<const Scalar> b, Index first_column
 
 /// The panels of B, or of B^T; `target` has room for PackedPanels::size of them.
 template <class Scalar>
-inline PackedPanels<Scalar> pack(MatrixView<const Scalar> b, Scalar* target,
+inline PackedPanels<Scalar> pack(const MatrixView<const Scalar>& b, Scalar* target,
                                  Orientation orientation = Orientation::as_stored) {
   const bool is_turned = orientation == Orientation::transposed;
   const PackedPanels<Scalar> panels{target, is_turned ? b.columns : b.rows, is_turned ? b.rows : b.columns};

@@ -41,7 +41,7 @@ inline void scale_row(Index count, Scalar factor, Scalar* target) {
 
 /// left = right, matrix by matrix of one shape.
 template <class Scalar>
-inline void copy_matrix(MatrixView<const Scalar> right, MatrixView<Scalar> left) {
+inline void copy_matrix(const MatrixView<const Scalar>& right, MatrixView<Scalar> left) {
   for (Index row = 0; row < left.rows; ++row) {
     copy_row<Scalar>(left.columns, right.row(row), left.row(row));
   }
@@ -49,7 +49,7 @@ inline void copy_matrix(MatrixView<const Scalar> right, MatrixView<Scalar> left)
 
 /// left += right, matrix by matrix of one shape.
 template <class Scalar>
-inline void add_matrix(MatrixView<const Scalar> right, MatrixView<Scalar> left) {
+inline void add_matrix(const MatrixView<const Scalar>& right, MatrixView<Scalar> left) {
   for (Index row = 0; row < left.rows; ++row) {
     add_row(left.columns, right.row(row), left.row(row));
   }
@@ -57,7 +57,7 @@ inline void add_matrix(MatrixView<const Scalar> right, MatrixView<Scalar> left) 
 
 /// Adds a row vector, [columns], to every row.
 template <class Scalar>
-inline void add_bias(const Scalar* bias, MatrixView<Scalar> matrix) {
+inline void add_bias(const Scalar* bias, const MatrixView<Scalar>& matrix) {
   for (Index row = 0; row < matrix.rows; ++row) {
     add_row(matrix.columns, bias, matrix.row(row));
   }
@@ -66,7 +66,7 @@ inline void add_bias(const Scalar* bias, MatrixView<Scalar> matrix) {
 /// Adds the column sums of a matrix to a row vector: the backward of `add_bias`. The sums of several registers of
 /// columns stay in registers while the rows run by.
 template <class Scalar>
-inline void add_column_sums(MatrixView<const Scalar> matrix, Scalar* sums) {
+inline void add_column_sums(const MatrixView<const Scalar>& matrix, Scalar* sums) {
   constexpr Index lanes = batch_size<Scalar>;
   constexpr int together = 8;
   Index column = 0;
