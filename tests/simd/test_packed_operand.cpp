@@ -26,6 +26,7 @@ using incontext::PackedPanels;
 using incontext::PackedTiles;
 using incontext::Precision;
 using incontext::ProductStart;
+using incontext::right_operand;
 using incontext::Workspace;
 using incontext_tests::content;
 using incontext_tests::Island;
@@ -157,44 +158,53 @@ TEST_CASE_TEMPLATE("A^T B is added at the precision asked for, bit for bit", Sca
 
 TEST_CASE_TEMPLATE("parts of an operand give the bits that the whole gives, where no term waits for another", Scalar,
                    float, double, std::complex<double>) {
-  // 128 is a whole number of panels of every precision; both ends of the operand are odd.
+  // 128 is a whole number of panels of every precision; its ends are odd, or fill whole registers: then an operand in
+  // the scalar itself is the matrix where it lies.
   constexpr Index long_inner = 128 + 45;
-  constexpr Index many_columns = 128 + 50;
   Workspace<Scalar> workspace;
   Island<Scalar> a(rows, long_inner, 1, Key{1});
-  Island<Scalar> b(long_inner, many_columns, 2, Key{2});
-  for (const Precision precision : precisions) {
-    CAPTURE(name_of(precision));
-    AlignedVector<Scalar> memory(
-        static_cast<std::size_t>(PackedOperand<Scalar>::size(precision, long_inner, many_columns)));
-    const PackedOperand<Scalar> whole = pack_operand<Scalar>(precision, b.view(), memory.data());
-    Island<Scalar> expected(rows, many_columns, 0, Key{3});
-    multiply<Scalar>(a.view(), whole, expected.view(), {}, workspace);
-    Island<Scalar> by_columns(rows, many_columns, 3, Key{4});
-    Island<Scalar> by_inner(rows, many_columns, 3, Key{5});
-    Island<Scalar> by_both(rows, many_columns, 3, Key{6});
-    for (const auto& [first, count] : {std::pair<Index, Index>{0, 128}, {128, many_columns - 128}}) {
-      multiply<Scalar>(a.view(), whole.part_of_columns(first, count), by_columns.view().block(0, first, rows, count),
-                       {}, workspace);
-    }
-    MatrixView<const Scalar> start;
-    for (const auto& [first, count] : {std::pair<Index, Index>{0, 128}, {128, long_inner - 128}}) {
-      const MatrixView<const Scalar> a_part = a.view().block(0, first, rows, count);
-      const PackedOperand<Scalar> part = whole.part_of_inner(first, count);
-      multiply<Scalar>(a_part, part, by_inner.view(), {nullptr, start}, workspace);
-      for (const auto& [column, number] : {std::pair<Index, Index>{0, 128}, {128, many_columns - 128}}) {
-        const MatrixView<Scalar> target = by_both.view().block(0, column, rows, number);
-        multiply<Scalar>(a_part, part.part_of_columns(column, number), target,
-                         {nullptr, first == 0 ? MatrixView<const Scalar>() : target}, workspace);
+  for (const Index many_columns : {128 + 50, 128 + 48}) {
+    Island<Scalar> b(long_inner, many_columns, 2, Key{2});
+    for (const Precision precision : precisions) {
+      CAPTURE(name_of(precision));
+      CAPTURE(many_columns);
+      workspace.reset();
+      AlignedVector<Scalar> memory(
+          static_cast<std::size_t>(PackedOperand<Scalar>::size(precision, long_inner, many_columns)));
+      Island<Scalar> expected(rows, many_columns, 0, Key{3});
+      multiply<Scalar>(a.view(), pack_operand<Scalar>(precision, b.view(), memory.data()), expected.view(), {},
+                       workspace);
+      const PackedOperand<Scalar> whole =
+          right_operand<Scalar>(precision, b.view(), incontext::Orientation::as_stored, workspace);
+      Island<Scalar> by_whole(rows, many_columns, 3, Key{3});
+      multiply<Scalar>(a.view(), whole, by_whole.view(), {}, workspace);
+      Island<Scalar> by_columns(rows, many_columns, 3, Key{4});
+      Island<Scalar> by_inner(rows, many_columns, 3, Key{5});
+      Island<Scalar> by_both(rows, many_columns, 3, Key{6});
+      for (const auto& [first, count] : {std::pair<Index, Index>{0, 128}, {128, many_columns - 128}}) {
+        multiply<Scalar>(a.view(), whole.part_of_columns(first, count), by_columns.view().block(0, first, rows, count),
+                         {}, workspace);
       }
-      start = by_inner.view();
+      MatrixView<const Scalar> start;
+      for (const auto& [first, count] : {std::pair<Index, Index>{0, 128}, {128, long_inner - 128}}) {
+        const MatrixView<const Scalar> a_part = a.view().block(0, first, rows, count);
+        const PackedOperand<Scalar> part = whole.part_of_inner(first, count);
+        multiply<Scalar>(a_part, part, by_inner.view(), {nullptr, start}, workspace);
+        for (const auto& [column, number] : {std::pair<Index, Index>{0, 128}, {128, many_columns - 128}}) {
+          const MatrixView<Scalar> target = by_both.view().block(0, column, rows, number);
+          multiply<Scalar>(a_part, part.part_of_columns(column, number), target,
+                           {nullptr, first == 0 ? MatrixView<const Scalar>() : target}, workspace);
+        }
+        start = by_inner.view();
+      }
+      CHECK(same_bits(content<Scalar>(by_whole.view()), content<Scalar>(expected.view())));
+      CHECK(same_bits(content<Scalar>(by_columns.view()), content<Scalar>(expected.view())));
+      const bool is_split = is_low<Scalar>(precision) && precision == Precision::bf16x3;
+      CHECK(same_bits(content<Scalar>(by_inner.view()), content<Scalar>(expected.view())) == !is_split);
+      CHECK(same_bits(content<Scalar>(by_both.view()), content<Scalar>(by_inner.view())));
+      CHECK(by_columns.surroundings_untouched());
+      CHECK(by_inner.surroundings_untouched());
     }
-    CHECK(same_bits(content<Scalar>(by_columns.view()), content<Scalar>(expected.view())));
-    const bool is_split = is_low<Scalar>(precision) && precision == Precision::bf16x3;
-    CHECK(same_bits(content<Scalar>(by_inner.view()), content<Scalar>(expected.view())) == !is_split);
-    CHECK(same_bits(content<Scalar>(by_both.view()), content<Scalar>(by_inner.view())));
-    CHECK(by_columns.surroundings_untouched());
-    CHECK(by_inner.surroundings_untouched());
   }
 }
 

@@ -5,12 +5,15 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <complex>
 #include <vector>
 
 using incontext::batch_size;
+using incontext::in_panels;
 using incontext::Index;
 using incontext::Key;
+using incontext::lies_in_panels;
 using incontext::MatrixView;
 using incontext::pack;
 using incontext::PackedPanels;
@@ -99,6 +102,36 @@ TEST_CASE_TEMPLATE("transposed panels are the panels of the transposed matrix", 
       CHECK(panels.inner == inner);
       CHECK(panels.columns == columns);
       CHECK(same_bits(memory, turned_memory));
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("a matrix is in panels where it lies if its columns fill whole registers, and is packed otherwise",
+                   Scalar, float, double, std::complex<double>) {
+  const Index inner = 7;
+  for (const Index columns : odd_sizes<Scalar>()) {
+    CAPTURE(columns);
+    Island<Scalar> b(inner, columns, 3, Key{1});
+    std::vector<Scalar> memory = memory_for<Scalar>(inner, columns);
+    const std::vector<Scalar> before = memory;
+    const bool fills = columns % batch_size<Scalar> == 0;
+    CHECK(lies_in_panels<Scalar>(b.view()) == fills);
+    const PackedPanels<Scalar> panels = in_panels<Scalar>(b.view(), memory.data());
+    CHECK(panels.inner == inner);
+    CHECK(panels.columns == columns);
+    CHECK(same_bits(memory, before) == fills);
+    const PackedPanels<Scalar> part = panels.part_of_inner(2, 3);
+    CHECK(part.inner == 3);
+    for (Index first = 0; first < columns; first += panel_columns<Scalar>) {
+      const Index width = (std::min)(columns - first, PackedPanels<Scalar>::width_of(columns - first));
+      const PackedPanels<Scalar> own = panels.part_of_columns(first, width);
+      for (Index k = 0; k < inner; ++k) {
+        for (Index column = 0; column < width; ++column) {
+          CHECK(panels.panel(first)[k * panels.row_stride(first) + column] == b.view()(k, first + column));
+          CHECK(own.panel(0)[k * own.row_stride(0) + column] == b.view()(k, first + column));
+        }
+      }
+      CHECK(part.panel(first) == panels.panel(first) + 2 * panels.row_stride(first));
     }
   }
 }

@@ -70,7 +70,7 @@ class Attention {
         for (Index token = 0; token < tokens; ++token) {
           Kernel::forward(scale, Mask::visible(token, tokens), views.weights.columns, views.weights.row(token));
         }
-        multiply<Scalar>(views.weights.block(0, 0, tokens, tokens), pack(views.values, panels),
+        multiply<Scalar>(views.weights.block(0, 0, tokens, tokens), in_panels(views.values, panels),
                          mixed.block(sequence * tokens, head * head_size(), tokens, head_size()), {},
                          visible_inner(tokens));
       }
@@ -117,7 +117,7 @@ class Attention {
                            d_weights.row(token));
         }
         const MatrixView<const Scalar> d_scores = d_weights.block(0, 0, tokens, tokens);
-        multiply<Scalar>(d_scores, pack(views.keys, panels), d_block(0), {},
+        multiply<Scalar>(d_scores, in_panels(views.keys, panels), d_block(0), {},
                          visible_inner(tokens));  // dQ = dS K
         multiply_transposed_left<Scalar>(d_scores, views.queries, d_block(1), {}, workspace,
                                          seen_inner(tokens));  // dK = dS' Q

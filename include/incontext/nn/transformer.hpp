@@ -172,11 +172,11 @@ class Transformer {
   /// padding of extents and, of a token model, r w for the rows that are read:
   ///
   ///     what the backward reads      L r (6 w + h + H t + 4) + 2 r w
-  ///     the block whose turn it is   12 r w, or r (3 w + 3 u) if that is more
+  ///     the block whose turn it is   10 r w, or r (2 w + 2 u) if that is more
   ///     temporary                    r (2 w + u)
   ///
-  /// At low precision the packed operands of a layer's products are added. Layers that are not the library's may take
-  /// more; a workspace then grows.
+  /// At low precision, and where columns do not fill whole registers, the packed operands of a layer's products are
+  /// added. Layers that are not the library's may take more; a workspace then grows.
   [[nodiscard]] WorkspaceSize workspace_size(SequenceShape shape) const {
     const Index rows = shape.rows();
     const Index tokens = shape.tokens;
@@ -202,12 +202,16 @@ class Transformer {
       return parts * room(1, PackedTiles::size(Precision::bf16, rows, columns));
     };
     const auto left = [&](Index columns) { return low ? pairs(columns) : block_of_rows; };
-    const auto right = [&](Index columns) { return low ? pairs(columns) : panels(rows, columns); };
+    const auto right = [&](Index columns) {
+      const bool lies = padded<Scalar>(columns) == columns;
+      return low ? pairs(columns) : lies ? 0 : panels(rows, columns);
+    };
     const Index operand_of_head = (std::max)(panels(head_size, tokens), panels(tokens, head_size));
     const Index heads =
         operand_of_head + panels(tokens, tokens) + panels(tokens, head_size) + room(tokens, detail::transposed_rows);
     const Index units = units_at_once(settings_.precision, hidden);
-    const Index expanding = 2 * stream + 2 * room(rows, units) + right(width) + right(units) +
+    const Index right_of_units = (std::max)(right(units), right(hidden % units));  // of the last ones, too
+    const Index expanding = 2 * stream + 2 * room(rows, units) + right(width) + right_of_units +
                             (low ? 2 * pairs(width) + pairs(units) : block_of_rows);
     const Index attending = 5 * stream + room(rows, 3 * width) +
                             (std::max)(heads, stream + (std::max)(left(width) + right(3 * width), stream));

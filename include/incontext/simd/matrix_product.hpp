@@ -3,7 +3,7 @@
 /// Matrix products in the scalar itself, on row-major views: C = start + A B with B in panels, C += A^T B.
 ///
 /// One register tile serves all of them: up to `tile_rows` rows of C times one panel of B stay in registers while the
-/// inner dimension runs; A is broadcast, B is read front to back. Every element of C is summed over the inner dimension
+/// inner dimension runs; A is broadcast, B is read row by row. Every element of C is summed over the inner dimension
 /// in ascending order from its start, whatever the sizes around it, so results do not depend on how rows are cut.
 
 #include "incontext/core/function_reference.hpp"
@@ -75,7 +75,8 @@ inline constexpr Index transposed_rows = Index{4} * tile_rows;
 /// stores before it, which are those of the last tile.
 template <class Scalar, int Rows, int Registers>
 inline void product_tile(Index inner, const Scalar* a, Index a_row_stride, Index a_inner_stride, const Scalar* b,
-                         const Scalar* bias, const Scalar* addend, Index addend_stride, Scalar* c, Index c_stride) {
+                         Index b_stride, const Scalar* bias, const Scalar* addend, Index addend_stride, Scalar* c,
+                         Index c_stride) {
   constexpr Index lanes = batch_size<Scalar>;
   Register<Scalar> sum[Rows][Registers];
   INCONTEXT_UNROLL
@@ -106,7 +107,7 @@ inline void product_tile(Index inner, const Scalar* a, Index a_row_stride, Index
     Register<Scalar> b_row[Registers];
     INCONTEXT_UNROLL
     for (int column = 0; column < Registers; ++column) {
-      b_row[column] = load(b + (k * Registers + column) * lanes);
+      b_row[column] = load(b + column * lanes);
     }
     INCONTEXT_UNROLL
     for (int row = 0; row < Rows; ++row) {
@@ -120,6 +121,7 @@ inline void product_tile(Index inner, const Scalar* a, Index a_row_stride, Index
     for (int fourth = 0; fourth < fourths; ++fourth) {
       a_rows[fourth] += a_inner_stride;
     }
+    b += b_stride;
   }
   forget_origin(c);  // what was computed from it above
   INCONTEXT_UNROLL
@@ -132,8 +134,8 @@ inline void product_tile(Index inner, const Scalar* a, Index a_row_stride, Index
 }
 
 template <class Scalar>
-using TileFunction = void (*)(Index, const Scalar*, Index, Index, const Scalar*, const Scalar*, const Scalar*, Index,
-                              Scalar*, Index);
+using TileFunction = void (*)(Index, const Scalar*, Index, Index, const Scalar*, Index, const Scalar*, const Scalar*,
+                              Index, Scalar*, Index);
 
 /// The tile functions for 1 to `tile_rows` rows.
 template <class Scalar, int Registers>
@@ -148,12 +150,12 @@ template <class Scalar, int Registers>
 /// A tile of C of any width up to a panel's; a narrower one goes through a buffer of a panel's width.
 template <class Scalar>
 inline void product_tile(Index rows, Index columns, Index width, Index inner, const LeftOperand<Scalar>& a,
-                         const Scalar* b, const Scalar* bias, const Scalar* addend, Index addend_stride, Scalar* c,
-                         Index c_stride) {
+                         const Scalar* b, Index b_stride, const Scalar* bias, const Scalar* addend, Index addend_stride,
+                         Scalar* c, Index c_stride) {
   const TileFunction<Scalar> tile =
       width == panel_columns<Scalar> ? tile_function<Scalar, panel_registers>(rows) : tile_function<Scalar, 1>(rows);
   if (columns == width) {
-    return tile(inner, a.data, a.row_stride, a.inner_stride, b, bias, addend, addend_stride, c, c_stride);
+    return tile(inner, a.data, a.row_stride, a.inner_stride, b, b_stride, bias, addend, addend_stride, c, c_stride);
   }
   alignas(cache_line_bytes) Scalar buffer[static_cast<std::size_t>(tile_rows * panel_columns<Scalar>)] = {};
   for (Index row = 0; row < rows; ++row) {
@@ -162,7 +164,7 @@ inline void product_tile(Index rows, Index columns, Index width, Index inner, co
                                      (addend == nullptr ? Scalar{} : addend[row * addend_stride + column]);
     }
   }
-  tile(inner, a.data, a.row_stride, a.inner_stride, b, nullptr, buffer, width, buffer, width);
+  tile(inner, a.data, a.row_stride, a.inner_stride, b, b_stride, nullptr, buffer, width, buffer, width);
   for (Index row = 0; row < rows; ++row) {
     std::copy(buffer + row * width, buffer + row * width + columns, c + row * c_stride);
   }
@@ -171,10 +173,13 @@ inline void product_tile(Index rows, Index columns, Index width, Index inner, co
 /// Rows [first_row, last_row) of one panel of C: start + A B over the part of the product that they need. `a` starts at
 /// row `first_row` of A.
 template <class Scalar>
-inline void product_panel(const LeftOperand<Scalar>& a, const Scalar* panel, Index inner, Index first_column,
+inline void product_panel(const LeftOperand<Scalar>& a, const PackedPanels<Scalar>& b, Index first_column,
                           Index first_row, Index last_row, const MatrixView<Scalar>& c,
                           const ProductStart<Scalar>& start, const PartOfRows& part_of,
                           const TileFinish<Scalar>& finish) {
+  const Scalar* const panel = b.panel(first_column);
+  const Index b_stride = b.row_stride(first_column);
+  const Index inner = b.inner;
   const Index width = PackedPanels<Scalar>::width_of(c.columns - first_column);
   const Index columns = (std::min)(width, c.columns - first_column);
   // Tiles of nearly equal height: 81 rows are 6 x 12 + 9, or 4 x 12 + 3 x 11, and the second wastes no broadcast.
@@ -202,8 +207,8 @@ inline void product_panel(const LeftOperand<Scalar>& a, const Scalar* panel, Ind
       product_tile<Scalar>(
           rows, columns, width, to - from,
           {a.data + (row - first_row) * a.row_stride + from * a.inner_stride, a.row_stride, a.inner_stride},
-          panel + from * width, is_first && start.bias != nullptr ? start.bias + first_column : nullptr, addend,
-          onto_stride, target, c.stride);
+          panel + from * b_stride, b_stride, is_first && start.bias != nullptr ? start.bias + first_column : nullptr,
+          addend, onto_stride, target, c.stride);
       if (finish && to == last) {
         finish(c.block(row, first_column, rows, columns), row, first_column);
       }
@@ -224,8 +229,7 @@ inline void multiply(const MatrixView<const Scalar>& a, const PackedPanels<Scala
     const Index first = c.rows * block / blocks;
     const Index last = c.rows * (block + 1) / blocks;
     for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
-      detail::product_panel<Scalar>({a.row(first), a.stride, 1}, b.panel(column), b.inner, column, first, last, c,
-                                    start, part_of, finish);
+      detail::product_panel<Scalar>({a.row(first), a.stride, 1}, b, column, first, last, c, start, part_of, finish);
     }
   }
 }
@@ -242,20 +246,20 @@ inline void multiply_transposed_left(const MatrixView<const Scalar>& a, const Pa
     const Index last = (std::min)(first + detail::transposed_rows, c.rows);
     copy_matrix<Scalar>(a.block(0, first, a.rows, last - first), block.block(0, 0, a.rows, last - first));
     for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
-      detail::product_panel<Scalar>({block.data, 1, block.stride}, b.panel(column), b.inner, column, first, last, c,
-                                    start, part_of, {});
+      detail::product_panel<Scalar>({block.data, 1, block.stride}, b, column, first, last, c, start, part_of, {});
     }
   }
   workspace.release(mark);
 }
 
-/// The same with B packed on the way.
+/// The same with B brought in panels on the way.
 template <class Scalar>
-inline void multiply_transposed_left(const MatrixView<const Scalar>& a, MatrixView<const Scalar> b,
+inline void multiply_transposed_left(const MatrixView<const Scalar>& a, const MatrixView<const Scalar>& b,
                                      const MatrixView<Scalar>& c, const ProductStart<Scalar>& start,
                                      Workspace<Scalar>& workspace, const PartOfRows& part_of = {}) {
   const auto mark = workspace.mark();
-  const PackedPanels<Scalar> panels = pack(b, workspace.take(1, PackedPanels<Scalar>::size(b.rows, b.columns)).data);
+  const PackedPanels<Scalar> panels =
+      in_panels(b, workspace.take(1, PackedPanels<Scalar>::size(b.rows, b.columns)).data);
   multiply_transposed_left(a, panels, c, start, workspace, part_of);
   workspace.release(mark);
 }

@@ -64,10 +64,13 @@ template <class Scalar>
   return {precision, pack(b, target, orientation), {}};
 }
 
-/// Packs B, or B^T, in the workspace.
+/// Makes a right operand of B, or of B^T: packed in the workspace, or B where it lies if that will do.
 template <class Scalar>
 [[nodiscard]] inline PackedOperand<Scalar> right_operand(Precision precision, const MatrixView<const Scalar>& b,
                                                          Orientation orientation, Workspace<Scalar>& workspace) {
+  if (!is_low<Scalar>(precision) && orientation == Orientation::as_stored && lies_in_panels(b)) {
+    return {precision, in_panels<Scalar>(b, nullptr), {}};
+  }
   const Index size = PackedOperand<Scalar>::size(precision, b.rows, b.columns, orientation);
   return pack_operand(precision, b, workspace.take(1, size).data, orientation);
 }

@@ -1,7 +1,7 @@
 #pragma once
 /// \file
-/// The right operand of a product, rearranged into panels of a few registers of columns, so that a kernel reads it
-/// front to back. An element is read as many times as the product has tiles of rows; it is rearranged once.
+/// The right operand of a product in panels of a few registers of columns. Rearranged, a kernel reads a panel front to
+/// back: an element is read as many times as the product has tiles of rows, and rearranged once.
 
 #include "incontext/core/matrix.hpp"
 #include "incontext/simd/batch.hpp"
@@ -20,31 +20,37 @@ inline constexpr int panel_registers = 2;
 template <class Scalar>
 inline constexpr Index panel_columns = panel_registers* batch_size<Scalar>;
 
-/// Panels of B, [inner, columns]. Panel p holds the columns from p * panel_columns on, row by row: [inner,
-/// panel_columns], or [inner, batch_size] for a last panel that needs no more. Columns beyond B are zero.
+/// B, [inner, columns], in panels. Panel p holds the columns from p * panel_columns on, a last one that needs no more
+/// only batch_size of them. Either they are packed, one after the other and row by row, with zeros beyond the columns
+/// of B; or B lies where it lay, and its panels side by side.
 template <class Scalar>
 struct PackedPanels {
   const Scalar* data = nullptr;
   Index inner = 0;
   Index columns = 0;
-  Index whole_inner = inner;  ///< of the panels in memory, where these are a part of them
-  Index first_inner = 0;      ///< where that part begins
+  Index column_step = inner;  ///< from a column to the next: the rows of the panels in memory; 1 where B lay
+  Index stride = 0;           ///< from a row to the next where B lay; 0: packed
+  Index first_inner = 0;      ///< where these begin, if they are a part of the panels in memory
 
   /// Scalars in the panels of a matrix.
   static constexpr Index size(Index inner, Index columns) { return inner * padded<Scalar>(columns); }
   [[nodiscard]] static Index width_of(Index remaining) {
     return remaining > batch_size<Scalar> ? panel_columns<Scalar> : batch_size<Scalar>;
   }
+  /// From a row to the next of the panel that begins with this column.
+  [[nodiscard]] Index row_stride(Index first_column) const {
+    return stride != 0 ? stride : width_of(columns - first_column);
+  }
   [[nodiscard]] const Scalar* panel(Index first_column) const {
-    return data + whole_inner * first_column + first_inner * width_of(columns - first_column);
+    return data + column_step * first_column + first_inner * row_stride(first_column);
   }
   /// B[:, first, first + count), from the start of a panel on, and to the end of one or of B.
   [[nodiscard]] PackedPanels part_of_columns(Index first, Index count) const {
-    return {data + whole_inner * first, inner, count, whole_inner, first_inner};
+    return {data + column_step * first, inner, count, column_step, stride, first_inner};
   }
   /// B[first, first + count), :].
   [[nodiscard]] PackedPanels part_of_inner(Index first, Index count) const {
-    return {data, count, columns, whole_inner, first_inner + first};
+    return {data, count, columns, column_step, stride, first_inner + first};
   }
 };
 
@@ -103,6 +109,20 @@ inline PackedPanels<Scalar> pack(const MatrixView<const Scalar>& b, Scalar* targ
                                              target + panels.inner * column);
   }
   return panels;
+}
+
+/// Whether B will do as it lies: its columns fill whole registers. Beside what a few tiles read once, packing costs
+/// more than it saves. Not so for weights: every micro-batch reads them, and their rows, often a power of two apart,
+/// would crowd into a few sets of the first cache.
+template <class Scalar>
+[[nodiscard]] inline bool lies_in_panels(const MatrixView<const Scalar>& b) {
+  return b.columns % batch_size<Scalar> == 0;
+}
+
+/// The panels of B where it lies, or else packed as above.
+template <class Scalar>
+inline PackedPanels<Scalar> in_panels(const MatrixView<const Scalar>& b, Scalar* target) {
+  return lies_in_panels(b) ? PackedPanels<Scalar>{b.data, b.rows, b.columns, 1, b.stride} : pack(b, target);
 }
 
 INCONTEXT_NAMESPACE_END
