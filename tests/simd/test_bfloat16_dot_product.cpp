@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cmath>
+#include <span>
 #include <vector>
 
 using namespace incontext_tests;
@@ -36,8 +37,17 @@ float plain_sum(const std::array<BlockOperands, terms>& operands, Index row, Ind
 
 TEST_CASE("where there are dot products, a block is start + A B in their order, and nothing beside it is written") {
 #if defined(INCONTEXT_HAS_BFLOAT16_DOT_PRODUCTS)
-  check_blocks<1>(incontext::detail::dot_product_block, plain_sum<1>);
-  check_blocks<3>(incontext::detail::dot_product_block, plain_sum<3>);
+  // Whatever is awaited meanwhile: nothing, few rows, all.
+  std::vector<float> others(static_cast<std::size_t>(block_size * block_size), 1.5F);
+  const std::vector<float> before = others;
+  for (const Index rows : {Index{-5}, Index{0}, Index{3}, Index{16}, block_size}) {
+    const auto compute = [&](std::span<const BlockOperands> operands, const BlockSums& sums) {
+      incontext::detail::dot_product_block(operands, sums, {others.data(), rows, block_size});
+    };
+    check_blocks<1>(compute, plain_sum<1>);
+    check_blocks<3>(compute, plain_sum<3>);
+  }
+  CHECK(same_bits(others, before));
 #endif
 }
 
@@ -48,7 +58,7 @@ TEST_CASE("where there are dot products, they take a sum below the smallest norm
     std::vector<Bfloat16Pair> small(half.size(), start < 0 ? 0x0080U : 0x8080U);  // (-start, 0)
     std::vector<float> sums(static_cast<std::size_t>(block_size * block_size), start);
     incontext::detail::dot_product_block(std::array{BlockOperands{small.data(), half.data(), 1}},
-                                         {block_size, sums.data(), block_size, sums.data(), block_size});
+                                         {block_size, sums.data(), block_size, sums.data(), block_size}, {});
     CHECK(same_bits(sums, std::vector<float>(sums.size(), std::copysign(0.0F, start))));
   }
 #endif

@@ -16,14 +16,17 @@
 #include <immintrin.h>
 #include <algorithm>
 #include <span>
+#include <utility>
 
 INCONTEXT_NAMESPACE_BEGIN
 
 namespace detail {
 
 /// target = start + the sum over the terms of A B, by dot products. Rows go by eights: sixteen registers of sums are
-/// enough to hide the latency, and leave room for what is multiplied.
-inline void dot_product_block(std::span<const BlockOperands> operands, const BlockSums& sums) {
+/// enough to hide the latency, and leave room for what is multiplied. `awaited` are the sums whose turn is next: their
+/// lines are asked for one with every pair, since many requests at once hold up what is wanted now.
+inline void dot_product_block(std::span<const BlockOperands> operands, const BlockSums& sums,
+                              const MatrixView<float>& awaited) {
   constexpr Index together = 8;
   for (Index first = 0; first < sums.rows; first += together) {
     __m512 total[together][2];
@@ -36,12 +39,20 @@ inline void dot_product_block(std::span<const BlockOperands> operands, const Blo
         total[row][1] = _mm512_loadu_ps(start + 16);
       }
     }
+    const bool asks = first + together <= awaited.rows;
+    const float* line = asks ? awaited.row(first) : sums.target + first * sums.target_stride;
+    Index to_next = asks ? awaited.columns - 1 : 0;  // from the first line of a row to its last, then to the next row
+    Index after_next = asks ? awaited.stride - to_next : 0;
+    Index lines = 2 * together;
     for (const BlockOperands& term : operands) {
       const Bfloat16Pair* a = term.a + first * pairs_in_row;  // the tiles of a step are [32 rows, 16 pairs]
       const Bfloat16Pair* b = term.b;
       for (Index done = 0; done < term.pairs; done += pairs_in_row, a += 2 * tile_pairs, b += 2 * tile_pairs) {
         const Index pairs = (std::min)(pairs_in_row, term.pairs - done);
         for (Index pair = 0; pair < pairs; ++pair) {
+          prefetch_to_write(line);
+          line += --lines > 0 ? to_next : 0;
+          std::swap(to_next, after_next);
           const auto left = (__m512bh)_mm512_loadu_si512(b + pair * 16);
           const auto right = (__m512bh)_mm512_loadu_si512(b + tile_pairs + pair * 16);
           INCONTEXT_UNROLL

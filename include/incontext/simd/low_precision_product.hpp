@@ -194,50 +194,46 @@ inline void multiply(const LeftTiles& a, const PackedTiles& b, const MatrixView<
   const Index pairs = (b.inner + 1) / 2;
   const Index panel = b.panel_pairs();
   alignas(cache_line_bytes) float buffer[block_size * block_size] = {};
-  const auto compute = [&](Index row, Index column, const BlockSums& sums) {
+  const auto compute = [&](Index row, Index column, const BlockSums& sums, const MatrixView<float>& awaited) {
     const Bfloat16Pair* const tiles = b.high + column / block_size * panel;
     const Index rows = detail::place_in_left_tiles(b.inner, row, 0);
     const BlockOperands both_high{a.high + rows, tiles, pairs};
     if (b.low == nullptr) {
-      return unit.compute({&both_high, 1}, sums);
+      return unit.compute({&both_high, 1}, sums, awaited);
     }
     const Bfloat16Pair* const rest = b.low + column / block_size * panel;  // the small products first
     const BlockOperands terms[] = {{a.high + rows, rest, pairs}, {a.low + rows, tiles, pairs}, both_high};
-    unit.compute(terms, sums);
+    unit.compute(terms, sums, awaited);
   };
-  const auto ask_for = [&](Index row, Index column) {
-    for (Index within = row; within < (std::min)(row + block_size, c.rows); ++within) {
-      prefetch_to_write(c.row(within) + column);
-      prefetch_to_write(c.row(within) + (std::min)(column + block_size, c.columns) - 1);
-    }
+  const auto sums_at = [&](Index row, Index column) {
+    return c.block(row, column, (std::min)(block_size, c.rows - row), (std::min)(block_size, c.columns - column));
   };
-  const auto block = [&](Index row, Index column) {
-    const Index rows = (std::min)(block_size, c.rows - row);
-    const Index columns = (std::min)(block_size, c.columns - column);
+  const auto block = [&](Index row, Index column, const MatrixView<float>& target, const MatrixView<float>& awaited) {
     const float* const bias = start.bias == nullptr ? nullptr : start.bias + column;
-    float* const target = c.row(row) + column;
     const float* const addend = start.addend.data == nullptr ? nullptr : start.addend.row(row) + column;
-    const bool is_whole = rows == block_size && columns == block_size;
+    const bool is_whole = target.rows == block_size && target.columns == block_size;
     if (is_whole && (addend == nullptr || bias == nullptr)) {
-      return compute(
-          row, column,
-          {rows, addend != nullptr ? addend : bias, addend != nullptr ? start.addend.stride : 0, target, c.stride});
+      const Index stride = addend != nullptr ? start.addend.stride : 0;
+      return compute(row, column, {block_size, addend != nullptr ? addend : bias, stride, target.data, target.stride},
+                     awaited);
     }
-    for (Index within = 0; within < rows; ++within) {
+    for (Index within = 0; within < target.rows; ++within) {
       float* const sums = buffer + within * block_size;
       const float* const its_addend = addend == nullptr ? nullptr : addend + within * start.addend.stride;
       if (bias != nullptr && its_addend != nullptr) {
         transform_row<float>(
-            columns, sums, [](const auto& left, const auto& right) { return left + right; }, its_addend, bias);
+            target.columns, sums, [](const auto& left, const auto& right) { return left + right; }, its_addend, bias);
       } else if (bias != nullptr || its_addend != nullptr) {
-        std::copy_n(bias != nullptr ? bias : its_addend, columns, sums);
+        std::copy_n(bias != nullptr ? bias : its_addend, target.columns, sums);
       } else {
-        std::fill_n(sums, columns, 0.0F);
+        std::fill_n(sums, target.columns, 0.0F);
       }
     }
-    compute(row, column, {rows, buffer, block_size, is_whole ? target : buffer, is_whole ? c.stride : block_size});
-    for (Index within = 0; within < rows && !is_whole; ++within) {
-      std::copy_n(buffer + within * block_size, columns, target + within * c.stride);
+    const MatrixView<float> sums(buffer, target.rows, target.columns, block_size);
+    const MatrixView<float>& into = is_whole ? target : sums;
+    compute(row, column, {target.rows, buffer, block_size, into.data, into.stride}, awaited);
+    if (!is_whole) {
+      copy_matrix<float>(sums, target);
     }
   };
   // Panels of B that fit the first cache together meet every block of A there. While a block is summed, the lines of
@@ -250,11 +246,10 @@ inline void multiply(const LeftTiles& a, const PackedTiles& b, const MatrixView<
     for (Index row = 0; row < c.rows; row += block_size) {
       for (Index column = first; column < last; column += block_size) {
         const bool is_last = column + block_size >= last;
-        ask_for(is_last ? row + block_size : row, is_last ? first : column + block_size);
-        block(row, column);
+        const MatrixView<float> sums = sums_at(row, column);
+        block(row, column, sums, sums_at(is_last ? row + block_size : row, is_last ? first : column + block_size));
         if (finish) {
-          finish(c.block(row, column, (std::min)(block_size, c.rows - row), (std::min)(block_size, c.columns - column)),
-                 row, column);
+          finish(sums, row, column);
         }
       }
     }
