@@ -92,7 +92,7 @@ inline void product_tile(Index inner, const Scalar* a, Index a_row_stride, Index
   const Scalar* a_rows[fourths];
   INCONTEXT_UNROLL
   for (int fourth = 0; fourth < fourths; ++fourth) {
-    a_rows[fourth] = a + 4 * fourth * a_row_stride;
+    a_rows[fourth] = a + Index{4} * fourth * a_row_stride;
   }
   // The rows of C are wanted when the sums are done; asked for meanwhile, one after the other, they are here by then.
   const Scalar* awaited = c;
