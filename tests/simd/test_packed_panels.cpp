@@ -18,6 +18,7 @@ using incontext::MatrixView;
 using incontext::pack;
 using incontext::PackedPanels;
 using incontext::panel_columns;
+using incontext::Workspace;
 using incontext_tests::Island;
 using incontext_tests::same_bits;
 
@@ -115,11 +116,16 @@ TEST_CASE_TEMPLATE("a matrix is in panels where it lies if its columns fill whol
     std::vector<Scalar> memory = memory_for<Scalar>(inner, columns);
     const std::vector<Scalar> before = memory;
     const bool fills = columns % batch_size<Scalar> == 0;
-    CHECK(lies_in_panels<Scalar>(b.view()) == fills);
+    CHECK(lies_in_panels<Scalar>(columns) == fills);
     const PackedPanels<Scalar> panels = in_panels<Scalar>(b.view(), memory.data());
     CHECK(panels.inner == inner);
     CHECK(panels.columns == columns);
     CHECK(same_bits(memory, before) == fills);
+    // Of a workspace only what packing needs is taken.
+    Workspace<Scalar> workspace;
+    const PackedPanels<Scalar> brought = in_panels<Scalar>(b.view(), workspace);
+    CHECK((brought.data == b.view().data) == fills);
+    CHECK((workspace.bytes() == 0) == fills);
     const PackedPanels<Scalar> part = panels.part_of_inner(2, 3);
     CHECK(part.inner == 3);
     for (Index first = 0; first < columns; first += panel_columns<Scalar>) {

@@ -202,20 +202,20 @@ class Transformer {
       return parts * room(1, PackedTiles::size(Precision::bf16, rows, columns));
     };
     const auto left = [&](Index columns) { return low ? pairs(columns) : block_of_rows; };
-    const auto right = [&](Index columns) {
-      const bool lies = padded<Scalar>(columns) == columns;
-      return low ? pairs(columns) : lies ? 0 : panels(rows, columns);
+    const auto brought = [&](Index inner, Index columns) {
+      return lies_in_panels<Scalar>(columns) ? 0 : panels(inner, columns);
     };
+    const auto right = [&](Index columns) { return low ? pairs(columns) : brought(rows, columns); };
     const Index operand_of_head = (std::max)(panels(head_size, tokens), panels(tokens, head_size));
     const Index heads =
-        operand_of_head + panels(tokens, tokens) + panels(tokens, head_size) + room(tokens, detail::transposed_rows);
+        operand_of_head + panels(tokens, tokens) + brought(tokens, head_size) + room(tokens, detail::transposed_rows);
     const Index units = units_at_once(settings_.precision, hidden);
     const Index right_of_units = (std::max)(right(units), right(hidden % units));  // of the last ones, too
     const Index expanding = 2 * stream + 2 * room(rows, units) + right(width) + right_of_units +
                             (low ? 2 * pairs(width) + pairs(units) : block_of_rows);
     const Index attending = 5 * stream + room(rows, 3 * width) +
                             (std::max)(heads, stream + (std::max)(left(width) + right(3 * width), stream));
-    const Index ends = stream + read + panels(rows, width) + block_of_rows + panels(outputs, width) +
+    const Index ends = stream + read + brought(rows, width) + block_of_rows + panels(outputs, width) +
                        panels(width, outputs) + panels(inputs(), width) + room(inputs(), width);
 
     const Index feeding = 2 * stream + room(rows, units) + (low ? pairs(width) + pairs(units) : 0);

@@ -258,9 +258,7 @@ inline void multiply_transposed_left(const MatrixView<const Scalar>& a, const Ma
                                      const MatrixView<Scalar>& c, const ProductStart<Scalar>& start,
                                      Workspace<Scalar>& workspace, const PartOfRows& part_of = {}) {
   const auto mark = workspace.mark();
-  const PackedPanels<Scalar> panels =
-      in_panels(b, workspace.take(1, PackedPanels<Scalar>::size(b.rows, b.columns)).data);
-  multiply_transposed_left(a, panels, c, start, workspace, part_of);
+  multiply_transposed_left(a, in_panels(b, workspace), c, start, workspace, part_of);
   workspace.release(mark);
 }
 

@@ -68,8 +68,8 @@ template <class Scalar>
 template <class Scalar>
 [[nodiscard]] inline PackedOperand<Scalar> right_operand(Precision precision, const MatrixView<const Scalar>& b,
                                                          Orientation orientation, Workspace<Scalar>& workspace) {
-  if (!is_low<Scalar>(precision) && orientation == Orientation::as_stored && lies_in_panels(b)) {
-    return {precision, in_panels<Scalar>(b, nullptr), {}};
+  if (!is_low<Scalar>(precision) && orientation == Orientation::as_stored) {
+    return {precision, in_panels(b, workspace), {}};
   }
   const Index size = PackedOperand<Scalar>::size(precision, b.rows, b.columns, orientation);
   return pack_operand(precision, b, workspace.take(1, size).data, orientation);

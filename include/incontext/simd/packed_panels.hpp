@@ -4,6 +4,7 @@
 /// back: an element is read as many times as the product has tiles of rows, and rearranged once.
 
 #include "incontext/core/matrix.hpp"
+#include "incontext/core/workspace.hpp"
 #include "incontext/simd/batch.hpp"
 #include "incontext/simd/transpose.hpp"
 
@@ -111,18 +112,26 @@ inline PackedPanels<Scalar> pack(const MatrixView<const Scalar>& b, Scalar* targ
   return panels;
 }
 
-/// Whether B will do as it lies: its columns fill whole registers. Beside what a few tiles read once, packing costs
-/// more than it saves. Not so for weights: every micro-batch reads them, and their rows, often a power of two apart,
-/// would crowd into a few sets of the first cache.
+/// Whether a B of so many columns will do as it lies: they fill whole registers. Beside what a few tiles read once,
+/// packing costs more than it saves. Not so for weights: every micro-batch reads them, and their rows, often a power of
+/// two apart, would crowd into a few sets of the first cache.
 template <class Scalar>
-[[nodiscard]] inline bool lies_in_panels(const MatrixView<const Scalar>& b) {
-  return b.columns % batch_size<Scalar> == 0;
+[[nodiscard]] constexpr bool lies_in_panels(Index columns) {
+  return columns % batch_size<Scalar> == 0;
 }
 
-/// The panels of B where it lies, or else packed as above.
+/// The panels of B where it lies, or else packed in `target` as above.
 template <class Scalar>
 inline PackedPanels<Scalar> in_panels(const MatrixView<const Scalar>& b, Scalar* target) {
-  return lies_in_panels(b) ? PackedPanels<Scalar>{b.data, b.rows, b.columns, 1, b.stride} : pack(b, target);
+  return lies_in_panels<Scalar>(b.columns) ? PackedPanels<Scalar>{b.data, b.rows, b.columns, 1, b.stride}
+                                           : pack(b, target);
+}
+
+/// The same with room in the workspace, if any is needed.
+template <class Scalar>
+inline PackedPanels<Scalar> in_panels(const MatrixView<const Scalar>& b, Workspace<Scalar>& workspace) {
+  const Index room = lies_in_panels<Scalar>(b.columns) ? 0 : PackedPanels<Scalar>::size(b.rows, b.columns);
+  return in_panels(b, room > 0 ? workspace.take(1, room).data : nullptr);
 }
 
 INCONTEXT_NAMESPACE_END
