@@ -2,6 +2,7 @@
 
 #include "nn/complex_step.hpp"
 #include "nn/onto.hpp"
+#include "nn/reading.hpp"
 
 #include <doctest/doctest.h>
 
@@ -246,4 +247,35 @@ TEST_CASE_TEMPLATE("attention goes backward from an input handed in as from the 
     CHECK(incontext_tests::backward_from_is_backward<float>(layer, layout, precision, {5, 7}, 33, input_of));
     CHECK(incontext_tests::backward_from_is_backward<double>(layer, layout, precision, {5, 7}, 33, input_of));
   }
+}
+
+TEST_CASE_TEMPLATE("tokens that nobody reads may be left out as queries", Layer, SoftmaxCausal, SoftmaxFull,
+                   SoftmaxContext, LinearCausal, LinearFull, LinearContext) {
+  const auto check = [](auto scalar, Precision precision, Index tokens, Index width, Index heads) {
+    using Scalar = decltype(scalar);
+    CAPTURE(name_of(precision));
+    CAPTURE(tokens);
+    CAPTURE(width);
+    ParameterLayout layout;
+    const Layer layer(layout, "attn", width, heads);
+    const SequenceShape shape{4, tokens};
+    const auto forward = [&](auto& cache, auto& workspace, const auto& weights, const auto& input, const auto& read) {
+      return layer.forward_onto({}, weights, shape, input, cache, workspace, read);
+    };
+    const auto difference = incontext_tests::reading_difference<Scalar>(layer, layout, precision, shape, width,
+                                                                        incontext_tests::some_rows(tokens), forward);
+    CHECK_FALSE(difference.outputs);
+    CHECK_FALSE(difference.d_input);
+    // Sums in the scalar itself go row by row: zeros that are left out change no bit.
+    CHECK(difference.gradients <= (incontext::is_low<Scalar>(precision) ? 1.0 : 0.0));
+  };
+  for (const Index tokens : {3, 19, 41}) {
+    for (const auto& sizes : {std::pair<Index, Index>{3, 3}, {33, 3}, {32, 2}}) {
+      for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+        check(float{}, precision, tokens, sizes.first, sizes.second);
+      }
+      check(double{}, Precision::fp32, tokens, sizes.first, sizes.second);
+    }
+  }
+  check(double{}, Precision::fp32, 400, 2, 1);  // more tokens than go through a product at once
 }

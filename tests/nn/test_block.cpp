@@ -2,6 +2,7 @@
 
 #include "incontext/nn/architecture.hpp"
 #include "nn/complex_step.hpp"
+#include "nn/reading.hpp"
 
 #include <doctest/doctest.h>
 
@@ -17,6 +18,7 @@ using incontext::LinearSelfAttention;
 using incontext::MatrixView;
 using incontext::ParameterEntry;
 using incontext::ParameterLayout;
+using incontext::Precision;
 using incontext::SequenceShape;
 using incontext::Workspace;
 using incontext_tests::gradient_tolerance;
@@ -72,5 +74,32 @@ TEST_CASE_TEMPLATE("law 9: the backward of a block agrees with the complex-step 
       const Block<Architecture> block(layout, "h.0", width, heads, 5);
       CHECK(worst_error(layer_gradients(block, layout, shape, width, Key{2})) < gradient_tolerance);
     }
+  }
+}
+
+TEST_CASE_TEMPLATE("a block makes no difference to the rows that are read when it leaves out the others", Architecture,
+                   Gpt2, LinearSelfAttention) {
+  const auto check = [](auto scalar, Precision precision, Index width, Index heads) {
+    using Scalar = decltype(scalar);
+    CAPTURE(name_of(precision));
+    CAPTURE(width);
+    ParameterLayout layout;
+    const Block<Architecture> block(layout, "h.0", width, heads, 3 * width);
+    const SequenceShape shape{4, 19};
+    const auto forward = [&](auto& cache, auto& workspace, const auto& weights, const auto& input, const auto& read) {
+      return block.forward(weights, shape, input, cache, workspace, read);
+    };
+    const auto difference = incontext_tests::reading_difference<Scalar>(
+        block, layout, precision, shape, width, incontext_tests::some_rows(shape.tokens), forward);
+    CHECK_FALSE(difference.outputs);
+    CHECK_FALSE(difference.d_input);
+    // Sums in the scalar itself go row by row: zeros that are left out change no bit.
+    CHECK(difference.gradients <= (incontext::is_low<Scalar>(precision) ? 1.0 : 0.0));
+  };
+  for (const auto& sizes : {std::pair<Index, Index>{3, 1}, {33, 3}, {48, 2}}) {
+    for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+      check(float{}, precision, sizes.first, sizes.second);
+    }
+    check(double{}, Precision::fp32, sizes.first, sizes.second);
   }
 }

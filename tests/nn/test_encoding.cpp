@@ -117,3 +117,18 @@ TEST_CASE_TEMPLATE("encoding overwrites what was there", Encoding, InterleavedTo
   CHECK(used.ids == fresh.ids);
   CHECK(used.features == fresh.features);
 }
+
+TEST_CASE("encoded to predict, the tokens of the predictions are read, prompt by prompt") {
+  ModelInput<float> input;
+  incontext::encode_to_predict<InterleavedTokens>(example(3, 2), 1, 2, input);
+  CHECK(input.read == std::vector<Index>{2, 4, 6, 9, 11, 13});
+  CHECK(incontext::predictions_of<InterleavedTokens>(3) == 3);
+  incontext::encode_to_predict<ConcatenatedTokens>(example(3, 2), 0, 3, input);
+  CHECK(input.read == std::vector<Index>{4, 9, 14});
+  CHECK(incontext::predictions_of<ConcatenatedTokens>(3) == 1);
+  ModelInput<float> all;
+  ConcatenatedTokens::encode(example(3, 2), 0, 3, all);
+  CHECK(all.read.empty());
+  CHECK(all.features == input.features);
+  CHECK(all.ids == input.ids);
+}

@@ -442,10 +442,11 @@ TEST_CASE("rows that are read have the outputs of all rows, bit for bit, and the
     Gpt2::Encoding::encode(example_prompts(3), 0, 3, input);
     const std::vector<Index> some = {0, 3, 4, 17, input.shape.rows() - 1};
     // The outputs, and the gradient where those of `some` have a derivative of one and the others none.
-    const auto run = [&] {
+    const auto run = [&](incontext::ProbeReference<float> probe = {}) {
       Transformer<float, Gpt2>::Cache cache;
       incontext::Workspace<float> workspace;
-      const MatrixView<const float> output = model.forward(input, cache, workspace);
+      const MatrixView<const float> output =
+          model.forward({model.parameters().data(), precision}, input, cache, workspace, probe);
       const bool has_all = output.rows == input.shape.rows();
       const MatrixView<float> d_output = workspace.take_zeros(output.rows, output.columns);
       std::vector<float> outputs;
@@ -462,17 +463,30 @@ TEST_CASE("rows that are read have the outputs of all rows, bit for bit, and the
     input.read = some;
     const auto read = run();
     CHECK(read.first == all.first);
+    // A probe sees all rows, so the last block is run on all of them.
+    const auto look = [&](Index, incontext::SequenceShape shape, MatrixView<float> stream) {
+      CHECK(stream.rows == shape.rows());
+    };
+    const auto probed = run(look);
+    CHECK(probed.first == all.first);
+    CHECK(incontext::global_norm(all.second) > 0.0);
+    if (precision == Precision::fp32) {
+      // Sums over rows go row by row, and what is left out of them is zero.
+      CHECK(read.second == all.second);
+      CHECK(probed.second == all.second);
+      continue;
+    }
     // Sums over rows are added up in another grouping: the error of one of as many terms as there are rows, where each
     // part of it went through a backward of some ten sums before.
     const auto rows = static_cast<double>(input.shape.rows());
-    double error = 0.0;
-    for (Index index = 0; index < all.second.size(); ++index) {
-      const double difference =
-          static_cast<double>(read.second.data()[index]) - static_cast<double>(all.second.data()[index]);
-      error += difference * difference;
+    for (const auto& other : {read, probed}) {
+      double error = 0.0;
+      for (Index index = 0; index < all.second.size(); ++index) {
+        error = std::hypot(
+            error, static_cast<double>(other.second.data()[index]) - static_cast<double>(all.second.data()[index]));
+      }
+      CHECK(error <= 10.0 * rows * std::numeric_limits<float>::epsilon() * incontext::global_norm(all.second));
     }
-    CHECK(std::sqrt(error) <= 10.0 * rows * std::numeric_limits<float>::epsilon() * incontext::global_norm(all.second));
-    CHECK(incontext::global_norm(all.second) > 0.0);
   }
 }
 

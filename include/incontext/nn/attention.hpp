@@ -5,6 +5,7 @@
 #include "incontext/nn/attention_kernel.hpp"
 #include "incontext/nn/linear.hpp"
 #include "incontext/nn/mask.hpp"
+#include "incontext/nn/read_rows.hpp"
 
 #include <algorithm>
 #include <string>
@@ -22,8 +23,10 @@ class Attention {
   struct Cache {
     Linear::Cache<Scalar> joint;
     Linear::Cache<Scalar> projection;
-    MatrixView<Scalar> qkv;      // [rows, 3 * width]
-    MatrixView<Scalar> weights;  // [sequences * heads * tokens, padded(tokens)]
+    MatrixView<Scalar> qkv;            // [rows, 3 * width]
+    ReadRows read;                     // the rows that ask
+    MatrixView<const Scalar> queries;  // [rows that ask, width]
+    MatrixView<Scalar> weights;        // [heads * rows that ask, padded(tokens)]
   };
 
   Attention() = default;
@@ -49,34 +52,39 @@ class Attention {
     return forward_onto({}, weights, shape, input, cache, workspace);
   }
 
-  /// The same plus an addend of the output's shape: the residual stream.
+  /// The same plus an addend of the output's shape: the residual stream. Where rows are named as read, only they ask,
+  /// and the output is theirs, [rows that ask, width]; every token is still a key and a value. `read` has to live as
+  /// long as the cache.
   template <class Scalar>
   MatrixView<Scalar> forward_onto(std::type_identity_t<MatrixView<const Scalar>> addend, WeightsOf<Scalar> weights,
                                   SequenceShape shape, MatrixView<const Scalar> input, Cache<Scalar>& cache,
-                                  Workspace<Scalar>& workspace) const {
+                                  Workspace<Scalar>& workspace, ReadRows read = {}) const {
     const Index tokens = shape.tokens;
+    const SequenceShape asking = shape_of_read(shape, read);
     cache.qkv = joint_.forward(weights, shape, input, cache.joint, workspace);
-    cache.weights = workspace.take(shape.sequences * heads_ * tokens, padded<Scalar>(tokens));
-    const MatrixView<Scalar> mixed = workspace.take(shape.rows(), width_);
+    cache.read = read;
+    cache.queries = gather<Scalar>(cache.qkv.block(0, 0, shape.rows(), width_), read, workspace);
+    cache.weights = workspace.take(heads_ * asking.rows(), padded<Scalar>(tokens));
+    const MatrixView<Scalar> mixed = workspace.take(asking.rows(), width_);
     Workspace<Scalar>& temporary = workspace.temporary();
     const auto mark = temporary.mark();
     Scalar* const panels = temporary.take(1, panels_size<Scalar>(tokens)).data;
     const auto scale = static_cast<Scalar>(Kernel::scale(head_size()));
-    for (Index sequence = 0; sequence < shape.sequences; ++sequence) {
+    for_each_sequence(shape, read, [&](Index sequence, const ReadTokens& queries) {
       for (Index head = 0; head < heads_; ++head) {
-        const Heads<Scalar> views = heads_of(shape, sequence, head, cache);
+        const Heads<Scalar> views = heads_of(shape, sequence, queries, head, cache);
         multiply<Scalar>(views.queries, pack(views.keys, panels, Orientation::transposed), views.weights, {},
-                         visible_columns(tokens));
-        for (Index token = 0; token < tokens; ++token) {
-          Kernel::forward(scale, Mask::visible(token, tokens), views.weights.columns, views.weights.row(token));
+                         visible_columns(queries, tokens));
+        for (Index place = 0; place < queries.count(); ++place) {
+          Kernel::forward(scale, Mask::visible(queries.token(place), tokens), views.weights.columns,
+                          views.weights.row(place));
         }
-        multiply<Scalar>(views.weights.block(0, 0, tokens, tokens), in_panels(views.values, panels),
-                         mixed.block(sequence * tokens, head * head_size(), tokens, head_size()), {},
-                         visible_inner(tokens));
+        multiply<Scalar>(views.weights.block(0, 0, queries.count(), tokens), in_panels(views.values, panels),
+                         of_head(mixed, queries, head), {}, visible_inner(queries, tokens));
       }
-    }
+    });
     temporary.release(mark);
-    return projection_.forward_onto(addend, weights, shape, MatrixView<const Scalar>(mixed), cache.projection,
+    return projection_.forward_onto(addend, weights, asking, MatrixView<const Scalar>(mixed), cache.projection,
                                     workspace);
   }
 
@@ -86,65 +94,81 @@ class Attention {
     return backward_from(cache.joint.input, weights, shape, d_output, cache, gradients, workspace);
   }
 
-  /// The same with the input handed in: it need not have been kept.
+  /// The same with the input handed in: it need not have been kept. The gradient of the output is [rows that ask,
+  /// width], that of the input [rows, width].
   template <class Scalar>
   MatrixView<Scalar> backward_from(std::type_identity_t<MatrixView<const Scalar>> input, WeightsOf<Scalar> weights,
                                    SequenceShape shape, MatrixView<const Scalar> d_output, const Cache<Scalar>& cache,
                                    Scalar* gradients, Workspace<Scalar>& workspace) const {
     const Index tokens = shape.tokens;
+    const SequenceShape asking = shape_of_read(shape, cache.read);
     const MatrixView<Scalar> d_mixed =
-        projection_.backward(weights, shape, d_output, cache.projection, gradients, workspace);
+        projection_.backward(weights, asking, d_output, cache.projection, gradients, workspace);
     const MatrixView<Scalar> d_qkv = workspace.take(shape.rows(), 3 * width_);
     const auto mark = workspace.mark();
+    const MatrixView<Scalar> d_all_queries = d_qkv.block(0, 0, shape.rows(), width_);
+    const MatrixView<Scalar> d_queries = cache.read.empty() ? d_all_queries : workspace.take(asking.rows(), width_);
     Scalar* const panels = workspace.take(1, panels_size<Scalar>(tokens)).data;
-    const MatrixView<Scalar> d_weights = workspace.take(tokens, padded<Scalar>(tokens));
+    const MatrixView<Scalar> d_room = workspace.take(tokens, padded<Scalar>(tokens));
     const auto scale = static_cast<Scalar>(Kernel::scale(head_size()));
-    for (Index sequence = 0; sequence < shape.sequences; ++sequence) {
+    for_each_sequence(shape, cache.read, [&](Index sequence, const ReadTokens& queries) {
       for (Index head = 0; head < heads_; ++head) {
-        const Heads<Scalar> views = heads_of(shape, sequence, head, cache);
-        const auto d_block = [&](Index part) {
-          return d_qkv.block(sequence * tokens, part * width_ + head * head_size(), tokens, head_size());
-        };
-        const MatrixView<const Scalar> d_head =
-            d_mixed.block(sequence * tokens, head * head_size(), tokens, head_size());
-        const MatrixView<const Scalar> attended = views.weights.block(0, 0, tokens, tokens);
-        multiply_transposed_left<Scalar>(attended, d_head, d_block(2), {}, workspace,
-                                         seen_inner(tokens));  // dV = A' dO
+        const Heads<Scalar> views = heads_of(shape, sequence, queries, head, cache);
+        const MatrixView<const Scalar> d_head = of_head(d_mixed, queries, head);
+        const MatrixView<const Scalar> attended = views.weights.block(0, 0, queries.count(), tokens);
+        multiply_transposed_left<Scalar>(attended, d_head, of_head(d_qkv, shape, sequence, head, 2), {}, workspace,
+                                         asked_inner(queries));  // dV = A' dO
+        const MatrixView<Scalar> d_weights = d_room.block(0, 0, queries.count(), d_room.columns);
         multiply<Scalar>(d_head, pack(views.values, panels, Orientation::transposed), d_weights, {},
-                         visible_columns(tokens));  // dA = dO V'
-        for (Index token = 0; token < tokens; ++token) {
-          Kernel::backward(scale, Mask::visible(token, tokens), d_weights.columns, attended.row(token),
-                           d_weights.row(token));
+                         visible_columns(queries, tokens));  // dA = dO V'
+        for (Index place = 0; place < queries.count(); ++place) {
+          Kernel::backward(scale, Mask::visible(queries.token(place), tokens), d_weights.columns, attended.row(place),
+                           d_weights.row(place));
         }
-        const MatrixView<const Scalar> d_scores = d_weights.block(0, 0, tokens, tokens);
-        multiply<Scalar>(d_scores, in_panels(views.keys, panels), d_block(0), {},
-                         visible_inner(tokens));  // dQ = dS K
-        multiply_transposed_left<Scalar>(d_scores, views.queries, d_block(1), {}, workspace,
-                                         seen_inner(tokens));  // dK = dS' Q
+        const MatrixView<const Scalar> d_scores = d_weights.block(0, 0, queries.count(), tokens);
+        multiply<Scalar>(d_scores, in_panels(views.keys, panels), of_head(d_queries, queries, head), {},
+                         visible_inner(queries, tokens));  // dQ = dS K
+        multiply_transposed_left<Scalar>(d_scores, views.queries, of_head(d_qkv, shape, sequence, head, 1), {},
+                                         workspace, asked_inner(queries));  // dK = dS' Q
       }
+    });
+    if (!cache.read.empty()) {
+      scatter<Scalar>(d_queries, cache.read, d_all_queries);
     }
     workspace.release(mark);
     return joint_.backward_from(input, weights, shape, MatrixView<const Scalar>(d_qkv), gradients, workspace);
   }
 
  private:
+  // Visits every sequence with those of its tokens that ask.
+  template <class Visitor>
+  static void for_each_sequence(SequenceShape shape, ReadRows read, const Visitor& visitor) {
+    Index asked = 0;
+    for (Index sequence = 0; sequence < shape.sequences; ++sequence) {
+      const ReadTokens queries(read, sequence * shape.tokens, shape.tokens, asked);
+      visitor(sequence, queries);
+      asked += read.empty() ? shape.tokens : queries.count();
+    }
+  }
+
   // What the mask leaves of a product, for a tile of rows [first, last). Rows of queries meet the keys that their last
   // row sees.
-  [[nodiscard]] auto visible_columns(Index tokens) const {
-    return [inner = head_size(), tokens](Index, Index last) {
-      return ProductPart{0, inner, Mask::visible(last - 1, tokens)};
+  [[nodiscard]] auto visible_columns(const ReadTokens& queries, Index tokens) const {
+    return [inner = head_size(), &queries, tokens](Index, Index last) {
+      return ProductPart{0, inner, Mask::visible(queries.token(last - 1), tokens)};
     };
   }
   // Rows of attention weights are zero beyond what their last row sees.
-  [[nodiscard]] auto visible_inner(Index tokens) const {
-    return [columns = head_size(), tokens](Index, Index last) {
-      return ProductPart{0, Mask::visible(last - 1, tokens), columns};
+  [[nodiscard]] auto visible_inner(const ReadTokens& queries, Index tokens) const {
+    return [columns = head_size(), &queries, tokens](Index, Index last) {
+      return ProductPart{0, Mask::visible(queries.token(last - 1), tokens), columns};
     };
   }
-  // Columns of attention weights are zero above the first row that sees their first.
-  [[nodiscard]] auto seen_inner(Index tokens) const {
-    return [columns = head_size(), tokens](Index first, Index) {
-      return ProductPart{Mask::first_seeing(first), tokens, columns};
+  // Columns of attention weights are zero above the first row that sees their first; nobody may ask for the last.
+  [[nodiscard]] auto asked_inner(const ReadTokens& queries) const {
+    return [columns = head_size(), &queries](Index first, Index) {
+      const Index from = queries.place_from(Mask::first_seeing(first));
+      return from < queries.count() ? ProductPart{from, queries.count(), columns} : ProductPart{0, 0, columns};
     };
   }
 
@@ -156,21 +180,34 @@ class Attention {
 
   template <class Scalar>
   struct Heads {
-    MatrixView<const Scalar> queries;  // [tokens, head size]
+    MatrixView<const Scalar> queries;  // [tokens that ask, head size]
     MatrixView<const Scalar> keys;     // [tokens, head size]
     MatrixView<const Scalar> values;   // [tokens, head size]
-    MatrixView<Scalar> weights;        // [tokens, padded(tokens)]
+    MatrixView<Scalar> weights;        // [tokens that ask, padded(tokens)]
   };
 
   [[nodiscard]] Index head_size() const { return width_ / heads_; }
 
+  // What one head of one sequence has in a matrix of queries, [rows that ask, width].
   template <class Scalar>
-  Heads<Scalar> heads_of(SequenceShape shape, Index sequence, Index head, const Cache<Scalar>& cache) const {
-    const auto part = [&](Index number) {
-      return cache.qkv.block(sequence * shape.tokens, number * width_ + head * head_size(), shape.tokens, head_size());
-    };
-    return {part(0), part(1), part(2),
-            cache.weights.block((sequence * heads_ + head) * shape.tokens, 0, shape.tokens, cache.weights.columns)};
+  [[nodiscard]] MatrixView<Scalar> of_head(const MatrixView<Scalar>& matrix, const ReadTokens& queries,
+                                           Index head) const {
+    return matrix.block(queries.first(), head * head_size(), queries.count(), head_size());
+  }
+  // And in one of queries, keys and values, [rows, 3 * width]: part 0, 1 or 2.
+  template <class Scalar>
+  [[nodiscard]] MatrixView<Scalar> of_head(const MatrixView<Scalar>& qkv, SequenceShape shape, Index sequence,
+                                           Index head, Index part) const {
+    return qkv.block(sequence * shape.tokens, part * width_ + head * head_size(), shape.tokens, head_size());
+  }
+
+  template <class Scalar>
+  Heads<Scalar> heads_of(SequenceShape shape, Index sequence, const ReadTokens& queries, Index head,
+                         const Cache<Scalar>& cache) const {
+    const Index first_weights = heads_ * queries.first() + head * queries.count();
+    return {of_head(cache.queries, queries, head), of_head(cache.qkv, shape, sequence, head, 1),
+            of_head(cache.qkv, shape, sequence, head, 2),
+            cache.weights.block(first_weights, 0, queries.count(), cache.weights.columns)};
   }
 
   Index width_ = 0;

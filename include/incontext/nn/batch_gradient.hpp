@@ -79,7 +79,7 @@ class BatchGradient {
   /// the number of micro-batches. Of batches of several shapes, the largest counts, in each of these parts.
   [[nodiscard]] Index workspace_bound(const Model& model, Index count, Index tokens, Index workers) const {
     const SequenceShape shape = largest_micro_batch(model, count, tokens);
-    const typename Model::WorkspaceSize size = model.workspace_size(shape);
+    const typename Model::WorkspaceSize size = model.workspace_size(shape, most_read(model, shape));
     const Index scratch = (size.lasting + size.temporary + shape.rows() * features_of(model)) * scalar_bytes +
                           shape.rows() * static_cast<Index>(sizeof(int)) +
                           most_read(model, shape) * static_cast<Index>(sizeof(Index));
@@ -108,7 +108,7 @@ class BatchGradient {
     typename Model::Cache cache;
 
     void reserve(const Model& model, SequenceShape shape) {
-      const typename Model::WorkspaceSize size = model.workspace_size(shape);
+      const typename Model::WorkspaceSize size = model.workspace_size(shape, most_read(model, shape));
       workspace.reserve(size.lasting);
       workspace.temporary().reserve(size.temporary);
       input.ids.reserve(static_cast<std::size_t>(shape.rows()));
@@ -200,9 +200,16 @@ class BatchGradient {
     return (std::clamp)(static_cast<Index>(std::bit_ceil(wanted)), Index{2}, most_shards);
   }
 
-  /// Rows that are named as read: of a token model those with a weight.
+  /// Rows that are named as read at most: of a token model those with a weight, of another those of its predictions.
   static Index most_read(const Model& model, SequenceShape shape) {
-    return model.settings().outputs > 1 ? shape.rows() : 0;
+    if (model.settings().outputs > 1) {
+      return shape.rows();
+    }
+    Index points = 1;
+    while (Model::Encoding::tokens(0, points) < shape.tokens) {
+      ++points;
+    }
+    return shape.sequences * predictions_of<typename Model::Encoding>(points);
   }
 
   static Index features_of(const Model& model) {
@@ -244,7 +251,7 @@ class BatchGradient {
 
   static void encode(const Model& model, const Prompts& prompts, Index first, Index number, ModelInput<Scalar>& input) {
     model.check_prompts(prompts);
-    Model::Encoding::encode(prompts, first, number, input);
+    encode_to_predict<typename Model::Encoding>(prompts, first, number, input);
   }
   static void encode(const Model&, const TokenBatch& batch, Index first, Index number, ModelInput<Scalar>& input) {
     input.reset({number, batch.length}, 0);
@@ -253,15 +260,13 @@ class BatchGradient {
     input.read_where([&](Index row) { return batch.weight(first * batch.length + row) != 0.0; });
   }
 
-  static double evaluate(const SquaredError& loss, const Prompts& prompts, Index first, const ModelInput<Scalar>& input,
+  static double evaluate(const SquaredError& loss, const Prompts& prompts, Index first, const ModelInput<Scalar>&,
                          double total, MatrixView<Scalar> output, MatrixView<Scalar> d_output) {
     double sum = 0.0;
-    const Index tokens = tokens_of(prompts);
-    for (Index sequence = 0; sequence < input.shape.sequences; ++sequence) {
-      for (Index point = Model::Encoding::first_prediction(prompts.points); point < prompts.points; ++point) {
-        const Index row = sequence * tokens + Model::Encoding::prediction_token(prompts.prefix, point);
-        sum += loss(prompts, first + sequence, point, output(row, 0), total, d_output(row, 0));
-      }
+    const Index predictions = predictions_of<typename Model::Encoding>(prompts.points);
+    for (Index row = 0; row < output.rows; ++row) {
+      const Index point = prompts.points - predictions + row % predictions;
+      sum += loss(prompts, first + row / predictions, point, output(row, 0), total, d_output(row, 0));
     }
     return sum;
   }

@@ -4,6 +4,7 @@
 
 #include "incontext/nn/layer.hpp"
 #include "incontext/nn/norm.hpp"
+#include "incontext/nn/read_rows.hpp"
 #include "incontext/simd/row_kernels.hpp"
 
 #include <string>
@@ -20,6 +21,7 @@ class Block {
 
   template <class Scalar>
   struct Cache {
+    ReadRows read;
     typename Norm::template Cache<Scalar> attention_norm;
     typename Attention::template Cache<Scalar> attention;
     typename Norm::template Cache<Scalar> feed_forward_norm;
@@ -56,48 +58,65 @@ class Block {
     }
   }
 
+  /// Where rows are named as read, the output is theirs alone, [rows that are read, width]. `read` has to live as long
+  /// as the cache.
   template <class Scalar>
   MatrixView<Scalar> forward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> input,
-                             Cache<Scalar>& cache, Workspace<Scalar>& workspace) const {
+                             Cache<Scalar>& cache, Workspace<Scalar>& workspace, ReadRows read = {}) const {
     const auto mark = workspace.temporary().mark();
+    cache.read = read;
     const auto normed = attention_norm_.forward(weights, shape, input, cache.attention_norm, workspace);
-    MatrixView<Scalar> output = attention_.forward_onto(input, weights, shape, normed, cache.attention, workspace);
-    if constexpr (FeedForward::is_present) {
-      const MatrixView<const Scalar> middle = output;
-      const auto normed_again = feed_forward_norm_.forward(weights, shape, middle, cache.feed_forward_norm, workspace);
-      output = feed_forward_.forward_onto(middle, weights, shape, normed_again, cache.feed_forward, workspace);
-    }
+    const MatrixView<const Scalar> start = gather(input, read, workspace.temporary());
+    MatrixView<Scalar> output =
+        attention_.forward_onto(start, weights, shape, normed, cache.attention, workspace, read);
     workspace.temporary().release(mark);
+    if constexpr (FeedForward::is_present) {
+      const SequenceShape rest = shape_of_read(shape, read);
+      const MatrixView<const Scalar> middle = output;
+      const auto normed_again = feed_forward_norm_.forward(weights, rest, middle, cache.feed_forward_norm, workspace);
+      output = feed_forward_.forward_onto(middle, weights, rest, normed_again, cache.feed_forward, workspace);
+      workspace.temporary().release(mark);
+    }
     return output;
   }
 
+  /// From the gradient of the output to that of the input, [rows, width].
   template <class Scalar>
   MatrixView<Scalar> backward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> d_output,
                               const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace) const {
     MatrixView<const Scalar> d_middle = d_output;
     if constexpr (FeedForward::is_present) {
-      d_middle = backward_part(feed_forward_, feed_forward_norm_, weights, shape, d_output, cache.feed_forward,
-                               cache.feed_forward_norm, gradients, workspace);
+      const SequenceShape rest = shape_of_read(shape, cache.read);
+      const auto d_normed = backward_of_normed(feed_forward_, feed_forward_norm_, weights, rest, d_output,
+                                               cache.feed_forward, cache.feed_forward_norm, gradients, workspace);
+      d_middle = norm_backward_onto(feed_forward_norm_, d_output, weights, rest, d_normed, cache.feed_forward_norm,
+                                    gradients, workspace);
     }
-    return backward_part(attention_, attention_norm_, weights, shape, d_middle, cache.attention, cache.attention_norm,
-                         gradients, workspace);
+    const auto d_normed = backward_of_normed(attention_, attention_norm_, weights, shape, d_middle, cache.attention,
+                                             cache.attention_norm, gradients, workspace);
+    if (!cache.read.empty()) {
+      const MatrixView<Scalar> d_start = workspace.take(shape.rows(), d_middle.columns);
+      scatter(d_middle, cache.read, d_start);
+      d_middle = d_start;
+    }
+    return norm_backward_onto(attention_norm_, d_middle, weights, shape, d_normed, cache.attention_norm, gradients,
+                              workspace);
   }
 
  private:
-  // The backward of x + layer(norm(x)). What went into the layer was temporary where the norm can make it again.
+  // The backward of layer(normed). What went into the layer was temporary where the norm can make it again.
   template <class Scalar, class Layer, class LayerCache, class NormCache>
-  static MatrixView<Scalar> backward_part(const Layer& layer, const Norm& norm, const Weights<Scalar>& weights,
-                                          SequenceShape shape, MatrixView<const Scalar> d_output,
-                                          const LayerCache& layer_cache, const NormCache& norm_cache, Scalar* gradients,
-                                          Workspace<Scalar>& workspace) {
-    MatrixView<const Scalar> d_normed;
+  static MatrixView<const Scalar> backward_of_normed(const Layer& layer, const Norm& norm,
+                                                     const Weights<Scalar>& weights, SequenceShape shape,
+                                                     MatrixView<const Scalar> d_output, const LayerCache& layer_cache,
+                                                     const NormCache& norm_cache, Scalar* gradients,
+                                                     Workspace<Scalar>& workspace) {
     if constexpr (requires { norm.reapply(weights, norm_cache, workspace); }) {
       const MatrixView<const Scalar> normed = norm.reapply(weights, norm_cache, workspace);
-      d_normed = layer.backward_from(normed, weights, shape, d_output, layer_cache, gradients, workspace);
+      return layer.backward_from(normed, weights, shape, d_output, layer_cache, gradients, workspace);
     } else {
-      d_normed = layer.backward(weights, shape, d_output, layer_cache, gradients, workspace);
+      return layer.backward(weights, shape, d_output, layer_cache, gradients, workspace);
     }
-    return norm_backward_onto(norm, d_output, weights, shape, d_normed, norm_cache, gradients, workspace);
   }
 
   Norm attention_norm_;

@@ -82,4 +82,22 @@ struct ConcatenatedTokens {
   }
 };
 
+/// Predictions of a prompt in one pass.
+template <class Encoding>
+[[nodiscard]] inline Index predictions_of(Index points) {
+  return points - Encoding::first_prediction(points);
+}
+
+/// Encodes the prompts [first, first + number), and names as read the tokens of their predictions. The outputs are then
+/// one row for every prediction, prompt by prompt.
+template <class Encoding, class Scalar>
+inline void encode_to_predict(const Prompts& prompts, Index first, Index number, ModelInput<Scalar>& input) {
+  Encoding::encode(prompts, first, number, input);
+  for (Index sequence = 0; sequence < number; ++sequence) {
+    for (Index point = Encoding::first_prediction(prompts.points); point < prompts.points; ++point) {
+      input.read.push_back(sequence * input.shape.tokens + Encoding::prediction_token(prompts.prefix, point));
+    }
+  }
+}
+
 INCONTEXT_NAMESPACE_END

@@ -4,6 +4,7 @@
 
 #include "incontext/core/matrix.hpp"
 #include "incontext/nn/layer.hpp"
+#include "incontext/nn/read_rows.hpp"
 
 #include <vector>
 
@@ -18,8 +19,8 @@ struct ModelInput {
   std::vector<int> ids;            // [rows]
   AlignedVector<Scalar> features;  // [rows, inputs], zero where the row is discrete
   Index inputs = 0;                // features of a continuous row
-  /// Rows whose outputs are wanted, in ascending order; empty for all. A vocabulary's logits are much work for a row
-  /// that nobody looks at.
+  /// Rows whose outputs are wanted, in ascending order; empty for all. Most of the last block, and a vocabulary's
+  /// logits, are much work for a row that nobody looks at.
   std::vector<Index> read;
 
   /// Takes the shape and clears the content; allocates only when it grows.
@@ -40,9 +41,7 @@ struct ModelInput {
     }
   }
   /// Of the outputs: one row for each that is read.
-  [[nodiscard]] SequenceShape output_shape() const {
-    return read.empty() ? shape : SequenceShape{static_cast<Index>(read.size()), 1};
-  }
+  [[nodiscard]] SequenceShape output_shape() const { return shape_of_read(shape, read); }
   [[nodiscard]] MatrixView<Scalar> feature_rows() { return {features.data(), shape.rows(), inputs}; }
   [[nodiscard]] MatrixView<const Scalar> feature_rows() const { return {features.data(), shape.rows(), inputs}; }
 };

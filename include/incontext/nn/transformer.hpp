@@ -14,6 +14,7 @@
 #include "incontext/nn/log_softmax.hpp"
 #include "incontext/nn/probe.hpp"
 #include "incontext/nn/read_out.hpp"
+#include "incontext/nn/read_rows.hpp"
 #include "incontext/task/example_batch.hpp"
 
 #include <algorithm>
@@ -112,7 +113,8 @@ class Transformer {
     return forward(weights(), input, cache, workspace);
   }
   /// The same with weights that are packed already, `Weights(model.parameters().data(), packed)`, and with a probe that
-  /// sees, and may change, the residual stream between the layers.
+  /// sees, and may change, the residual stream between the layers. Without one, the last block is computed where it is
+  /// read, to the same bits.
   MatrixView<Scalar> forward(Weights<Scalar> weights, const ModelInput<Scalar>& input, Cache& cache,
                              Workspace<Scalar>& workspace, ProbeReference<Scalar> probe = {}) const {
     const auto show = [&](std::size_t layer, MatrixView<Scalar> shown) {
@@ -125,10 +127,11 @@ class Transformer {
     show(0, stream);
     for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
       const MatrixView<const Scalar> before = stream;
-      stream = blocks_[layer].forward(weights, input.shape, before, cache.blocks[layer], workspace);
+      const ReadRows read = probe || layer + 1 < blocks_.size() ? ReadRows{} : ReadRows{input.read};
+      stream = blocks_[layer].forward(weights, input.shape, before, cache.blocks[layer], workspace, read);
       show(layer + 1, stream);
     }
-    const MatrixView<const Scalar> last = input.read.empty() ? stream : gathered(stream, input.read, workspace);
+    const MatrixView<const Scalar> last = probe ? gather<Scalar>(stream, input.read, workspace) : stream;
     const SequenceShape shape = input.output_shape();
     const MatrixView<const Scalar> normed = final_norm_.forward(weights, shape, last, cache.final_norm, workspace);
     return read_out_.forward(weights, shape, normed, cache.read_out, workspace);
@@ -154,31 +157,35 @@ class Transformer {
     };
     const auto mark = workspace.mark();
     const SequenceShape read = input.output_shape();
-    const MatrixView<Scalar> d_last = input.read.empty() ? d_stream : workspace.take(read.rows(), settings_.width);
+    MatrixView<Scalar> d_last = input.read.empty() ? d_stream : workspace.take(read.rows(), settings_.width);
     back(read_out_, read, d_output, cache.read_out, d_last);
     back(final_norm_, read, d_last, cache.final_norm, d_last);
-    if (!input.read.empty()) {
-      scatter(d_last, input.read, d_stream);
+    if (cache.blocks.back().read.size() != input.read.size()) {
+      scatter<Scalar>(d_last, input.read, d_stream);  // the last block was run on all rows
+      d_last = d_stream;
     }
+    back(blocks_.back(), input.shape, d_last, cache.blocks.back(), d_stream);
     workspace.release(mark);
-    for (std::size_t layer = blocks_.size(); layer-- > 0;) {
+    for (std::size_t layer = blocks_.size() - 1; layer-- > 0;) {
       back(blocks_[layer], input.shape, d_stream, cache.blocks[layer], d_stream);
     }
     embedding_.backward(input, MatrixView<const Scalar>(d_stream), into, workspace);
   }
 
   /// A bound on what a forward and a backward pass with packed weights take, the gradient of the outputs included. With
-  /// r rows in sequences of t tokens, width w, hidden units h, u of them at once, H heads and L layers, up to the
-  /// padding of extents and, of a token model, r w for the rows that are read:
+  /// r rows in sequences of t tokens, n of them `named` as read, or 0 for none by name, width w, hidden units h, u of
+  /// them at once, H heads and L layers, up to the padding of extents:
   ///
   ///     what the backward reads      L r (6 w + h + H t + 4) + 2 r w
+  ///     less, in the last block      (r - n) (3 w + h + H t + 2) - 2 n w, where rows are named
   ///     the block whose turn it is   10 r w, or r (2 w + 2 u) if that is more
   ///     temporary                    r (2 w + u)
   ///
   /// At low precision, and where columns do not fill whole registers, the packed operands of a layer's products are
   /// added. Layers that are not the library's may take more; a workspace then grows.
-  [[nodiscard]] WorkspaceSize workspace_size(SequenceShape shape) const {
-    const Index rows = shape.rows();
+  [[nodiscard]] WorkspaceSize workspace_size(SequenceShape shape, Index named = 0) const {
+    const Index all = shape.rows();
+    const Index read = named > 0 ? named : all;
     const Index tokens = shape.tokens;
     const Index width = settings_.width;
     const Index hidden = settings_.hidden;
@@ -186,41 +193,61 @@ class Transformer {
     const Index head_size = width / settings_.heads;
     const auto room = [](Index row_count, Index columns) { return Workspace<Scalar>::room_for(row_count, columns); };
     const auto panels = [&](Index inner, Index columns) { return room(inner, padded<Scalar>(columns)); };
-    const Index stream = room(rows, width);
-    const Index moments = room(rows, 2);
-    const Index block_of_rows = room(rows, detail::transposed_rows);
+    const auto if_named = [&](Index size) { return named > 0 ? size : 0; };
 
-    const Index layer = 6 * stream + room(rows, hidden) +
-                        room(shape.sequences * settings_.heads * tokens, padded<Scalar>(tokens)) + 2 * moments;
-    const Index read = outputs > 1 ? stream : 0;
-    const Index kept = settings_.layers * layer + 2 * stream + read + moments + 2 * room(rows, outputs);
+    // Of a block of which `rows` are read.
+    const auto kept_by = [&](Index rows) {
+      return room(all, 3 * width) + 3 * room(rows, width) + room(rows, hidden) +
+             room(settings_.heads * rows, padded<Scalar>(tokens)) + room(all, 2) + room(rows, 2);
+    };
+    const Index kept = (settings_.layers - 1) * kept_by(all) + kept_by(read) + if_named(room(read, width)) +
+                       2 * room(all, width) + room(read, 2) + 2 * room(read, outputs);
 
     // What the operands of A'B take, by their columns; at low precision also the left one of A B.
     const bool low = is_low<Scalar>(settings_.precision);
     const Index parts = settings_.precision == Precision::bf16x3 ? 2 : 1;
-    const auto pairs = [&](Index columns) {
+    const auto pairs = [&](Index rows, Index columns) {
       return parts * room(1, PackedTiles::size(Precision::bf16, rows, columns));
     };
-    const auto left = [&](Index columns) { return low ? pairs(columns) : block_of_rows; };
+    const auto left = [&](Index rows, Index columns) {
+      return low ? pairs(rows, columns) : room(rows, detail::transposed_rows);
+    };
     const auto brought = [&](Index inner, Index columns) {
       return lies_in_panels<Scalar>(columns) ? 0 : panels(inner, columns);
     };
-    const auto right = [&](Index columns) { return low ? pairs(columns) : brought(rows, columns); };
+    const auto right = [&](Index rows, Index columns) { return low ? pairs(rows, columns) : brought(rows, columns); };
     const Index operand_of_head = (std::max)(panels(head_size, tokens), panels(tokens, head_size));
     const Index heads =
         operand_of_head + panels(tokens, tokens) + brought(tokens, head_size) + room(tokens, detail::transposed_rows);
     const Index units = units_at_once(settings_.precision, hidden);
-    const Index right_of_units = (std::max)(right(units), right(hidden % units));  // of the last ones, too
-    const Index expanding = 2 * stream + 2 * room(rows, units) + right(width) + right_of_units +
-                            (low ? 2 * pairs(width) + pairs(units) : block_of_rows);
-    const Index attending = 5 * stream + room(rows, 3 * width) +
-                            (std::max)(heads, stream + (std::max)(left(width) + right(3 * width), stream));
-    const Index ends = stream + read + brought(rows, width) + block_of_rows + panels(outputs, width) +
-                       panels(width, outputs) + panels(inputs(), width) + room(inputs(), width);
+    const auto expanding = [&](Index rows) {
+      const Index right_of_units =
+          (std::max)(right(rows, units), right(rows, hidden % units));  // of the last ones, too
+      return 2 * room(rows, width) + 2 * room(rows, units) + right(rows, width) + right_of_units +
+             (low ? 2 * pairs(rows, width) + pairs(rows, units) : room(rows, detail::transposed_rows));
+    };
+    const Index stream = room(all, width);
+    const auto attending = [&](Index rows, Index spread, Index d_queries) {
+      return 4 * room(rows, width) + stream + room(all, 3 * width) +
+             (std::max)(d_queries + heads,
+                        stream + (std::max)(left(all, width) + right(all, 3 * width), spread + stream));
+    };
+    const Index projecting = 5 * room(read, width) + left(read, width) + right(read, width);
+    const Index ends = room(read, width) + brought(all, width) + room(all, detail::transposed_rows) +
+                       panels(outputs, width) + panels(width, outputs) + panels(inputs(), width) +
+                       room(inputs(), width);
+    const Index d_last = if_named(room(read, width));
+    const Index last =
+        d_last + (std::max)({expanding(read), projecting, ends, attending(read, if_named(stream), d_last)});
+    const Index others = settings_.layers > 1 ? (std::max)(expanding(all), attending(all, 0, 0)) : 0;
 
-    const Index feeding = 2 * stream + room(rows, units) + (low ? pairs(width) + pairs(units) : 0);
-    return {kept + (std::max)({expanding, attending, ends}),
-            (std::max)({stream + operand_of_head, feeding, low ? pairs(3 * width) : 0})};
+    const auto lefts = [&](Index rows, Index columns) { return low ? pairs(rows, columns) : 0; };
+    const Index asking = stream + if_named(room(read, width)) + (std::max)(operand_of_head, lefts(all, width));
+    const Index rows_fed = settings_.layers > 1 ? all : read;
+    const Index feeding =
+        room(rows_fed, width) + room(rows_fed, units) + lefts(rows_fed, width) + lefts(rows_fed, units);
+    const Index backward = room(read, width) + lefts(all, 3 * width);  // the final norm's output is there, too
+    return {kept + (std::max)(last, others), (std::max)({asking, feeding, backward})};
   }
 
   /// Predictions at every point of every prompt, [count, points]. Work is cut in groups of `prompts_per_shard`.
@@ -281,25 +308,6 @@ class Transformer {
 
  private:
   static constexpr Index prompts_per_shard = 32;
-
-  /// The rows of these numbers.
-  static MatrixView<const Scalar> gathered(MatrixView<const Scalar> all, const std::vector<Index>& rows,
-                                           Workspace<Scalar>& workspace) {
-    const MatrixView<Scalar> some = workspace.take(static_cast<Index>(rows.size()), all.columns);
-    for (Index place = 0; place < some.rows; ++place) {
-      std::copy_n(all.row(rows[static_cast<std::size_t>(place)]), all.columns, some.row(place));
-    }
-    return some;
-  }
-  /// Its derivative: puts rows where they came from, between zeros.
-  static void scatter(MatrixView<const Scalar> some, const std::vector<Index>& rows, MatrixView<Scalar> all) {
-    for (Index row = 0; row < all.rows; ++row) {
-      std::fill_n(all.row(row), all.columns, Scalar{});
-    }
-    for (Index place = 0; place < some.rows; ++place) {
-      std::copy_n(some.row(place), all.columns, all.row(rows[static_cast<std::size_t>(place)]));
-    }
-  }
 
   [[nodiscard]] Weights<Scalar> weights() const { return {parameters_.data(), settings_.precision}; }
   [[nodiscard]] Index inputs() const { return settings_.dimension > 0 ? Encoding::inputs(settings_.dimension) : 0; }
@@ -369,13 +377,12 @@ class Transformer {
     ModelInput<Scalar> input;
     Cache cache;
     Workspace<Scalar> workspace;
-    Encoding::encode(prompts, first, number, input);
+    encode_to_predict<Encoding>(prompts, first, number, input);
     const MatrixView<Scalar> output = forward({parameters_.data(), packed}, input, cache, workspace);
-    for (Index sequence = 0; sequence < number; ++sequence) {
-      for (Index point = Encoding::first_prediction(prompts.points); point < prompts.points; ++point) {
-        const Index row = sequence * input.shape.tokens + Encoding::prediction_token(prompts.prefix, point);
-        predictions(first + sequence, point) = static_cast<double>(real_part(output(row, 0)));
-      }
+    const Index each = predictions_of<Encoding>(prompts.points);
+    for (Index row = 0; row < output.rows; ++row) {
+      predictions(first + row / each, prompts.points - each + row % each) =
+          static_cast<double>(real_part(output(row, 0)));
     }
   }
 
