@@ -265,9 +265,10 @@ TEST_CASE_TEMPLATE("tokens that nobody reads may be left out as queries", Layer,
     const auto difference = incontext_tests::reading_difference<Scalar>(layer, layout, precision, shape, width,
                                                                         incontext_tests::some_rows(tokens), forward);
     CHECK_FALSE(difference.outputs);
-    CHECK_FALSE(difference.d_input);
-    // Sums in the scalar itself go row by row: zeros that are left out change no bit.
-    CHECK(difference.gradients <= (incontext::is_low<Scalar>(precision) ? 1.0 : 0.0));
+    // Sums in the scalar itself go term by term: zeros that are left out change no bit.
+    const double allowed = incontext::is_low<Scalar>(precision) ? 1.0 : 0.0;
+    CHECK(difference.d_input <= allowed);
+    CHECK(difference.gradients <= allowed);
   };
   for (const Index tokens : {3, 19, 41}) {
     for (const auto& sizes : {std::pair<Index, Index>{3, 3}, {33, 3}, {32, 2}}) {

@@ -92,9 +92,10 @@ TEST_CASE_TEMPLATE("a block makes no difference to the rows that are read when i
     const auto difference = incontext_tests::reading_difference<Scalar>(
         block, layout, precision, shape, width, incontext_tests::some_rows(shape.tokens), forward);
     CHECK_FALSE(difference.outputs);
-    CHECK_FALSE(difference.d_input);
-    // Sums in the scalar itself go row by row: zeros that are left out change no bit.
-    CHECK(difference.gradients <= (incontext::is_low<Scalar>(precision) ? 1.0 : 0.0));
+    // Sums in the scalar itself go term by term: zeros that are left out change no bit.
+    const double allowed = incontext::is_low<Scalar>(precision) ? 1.0 : 0.0;
+    CHECK(difference.d_input <= allowed);
+    CHECK(difference.gradients <= allowed);
   };
   for (const auto& sizes : {std::pair<Index, Index>{3, 1}, {33, 3}, {48, 2}}) {
     for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {

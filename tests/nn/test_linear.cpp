@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -92,6 +93,49 @@ TEST_CASE_TEMPLATE("an affine layer onto an addend is their sum, up to the round
       const auto input = [](const auto& cache) { return incontext_tests::content(cache.input); };
       CHECK(incontext_tests::worst_of_forward_onto<Scalar>(layer, layout, "linear.weight", "linear.bias", precision,
                                                            {5, 7}, width, width, input) <= 1.0);
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("the parts of an affine layer are that layer, side by side", Scalar, float, double) {
+  using View = MatrixView<const Scalar>;
+  const SequenceShape shape{5, 7};
+  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::bf16x3}) {
+    // Parts that begin with a panel, and parts that do not.
+    for (const auto& sizes : {std::array<Index, 3>{5, 9, 2}, {33, 99, 33}, {32, 96, 32}, {7, 80, 64}}) {
+      const Index inputs = sizes[0];
+      const Index outputs = sizes[1];
+      const Index first = sizes[2];
+      CAPTURE(name_of(precision));
+      CAPTURE(outputs);
+      ParameterLayout layout;
+      const Linear layer(layout, "linear", inputs, outputs);
+      const AlignedVector<Scalar> parameters = normals<Scalar>(layout.size(), Key{1});
+      const AlignedVector<Scalar> input = normals<Scalar>(shape.rows() * inputs, Key{2});
+      const AlignedVector<Scalar> d_output = normals<Scalar>(shape.rows() * outputs, Key{3});
+      const incontext::Weights<Scalar> weights(parameters.data(), precision);
+      const View x(input.data(), shape.rows(), inputs);
+      const View dy(d_output.data(), shape.rows(), outputs);
+      Workspace<Scalar> workspace;
+      Linear::Cache<Scalar> cache;
+      AlignedVector<Scalar> gradients(static_cast<std::size_t>(layout.size()), Scalar(1));
+      const View whole = layer.forward(weights, shape, x, cache, workspace);
+      const View d_whole = layer.backward_from(x, weights, shape, dy, gradients.data(), workspace);
+      AlignedVector<Scalar> gradients_of_parts(static_cast<std::size_t>(layout.size()), Scalar(1));
+      View d_parts;
+      for (const auto& [begin, count] : {std::pair<Index, Index>{0, first}, {first, outputs - first}}) {
+        const Linear part = layer.part(begin, count);
+        CHECK(part.outputs() == count);
+        CHECK(part.weight_matrix().columns == outputs);
+        CHECK(incontext_tests::content(View(part.forward(weights, shape, x, cache, workspace))) ==
+              incontext_tests::content(whole.block(0, begin, shape.rows(), count)));
+        d_parts = part.backward_from(x, weights, shape, dy.block(0, begin, shape.rows(), count),
+                                     gradients_of_parts.data(), workspace, d_parts);
+      }
+      CHECK(gradients_of_parts == gradients);
+      if (!incontext::is_low<Scalar>(precision)) {
+        CHECK(incontext_tests::content(d_parts) == incontext_tests::content(d_whole));
+      }
     }
   }
 }

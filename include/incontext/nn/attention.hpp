@@ -23,10 +23,10 @@ class Attention {
   struct Cache {
     Linear::Cache<Scalar> joint;
     Linear::Cache<Scalar> projection;
-    MatrixView<Scalar> qkv;            // [rows, 3 * width]
-    ReadRows read;                     // the rows that ask
-    MatrixView<const Scalar> queries;  // [rows that ask, width]
-    MatrixView<Scalar> weights;        // [heads * rows that ask, padded(tokens)]
+    ReadRows read;                         // the rows that ask
+    MatrixView<const Scalar> queries;      // [rows that ask, width]
+    MatrixView<const Scalar> keys_values;  // [rows, 2 * width], side by side
+    MatrixView<Scalar> weights;            // [heads * rows that ask, padded(tokens)]
   };
 
   Attention() = default;
@@ -61,13 +61,19 @@ class Attention {
                                   Workspace<Scalar>& workspace, ReadRows read = {}) const {
     const Index tokens = shape.tokens;
     const SequenceShape asking = shape_of_read(shape, read);
-    cache.qkv = joint_.forward(weights, shape, input, cache.joint, workspace);
-    cache.read = read;
-    cache.queries = gather<Scalar>(cache.qkv.block(0, 0, shape.rows(), width_), read, workspace);
-    cache.weights = workspace.take(heads_ * asking.rows(), padded<Scalar>(tokens));
-    const MatrixView<Scalar> mixed = workspace.take(asking.rows(), width_);
     Workspace<Scalar>& temporary = workspace.temporary();
     const auto mark = temporary.mark();
+    cache.read = read;
+    if (read.empty()) {
+      const MatrixView<Scalar> qkv = joint_.forward(weights, shape, input, cache.joint, workspace);
+      cache.queries = queries_in(qkv), cache.keys_values = keys_values_in(qkv);
+    } else {
+      cache.queries =
+          queries_of_joint().forward(weights, asking, gather(input, read, temporary), cache.joint, workspace);
+      cache.keys_values = keys_values_of_joint().forward(weights, shape, input, cache.joint, workspace);
+    }
+    cache.weights = workspace.take(heads_ * asking.rows(), padded<Scalar>(tokens));
+    const MatrixView<Scalar> mixed = workspace.take(asking.rows(), width_);
     Scalar* const panels = temporary.take(1, panels_size<Scalar>(tokens)).data;
     const auto scale = static_cast<Scalar>(Kernel::scale(head_size()));
     for_each_sequence(shape, read, [&](Index sequence, const ReadTokens& queries) {
@@ -104,10 +110,11 @@ class Attention {
     const SequenceShape asking = shape_of_read(shape, cache.read);
     const MatrixView<Scalar> d_mixed =
         projection_.backward(weights, asking, d_output, cache.projection, gradients, workspace);
-    const MatrixView<Scalar> d_qkv = workspace.take(shape.rows(), 3 * width_);
+    const bool all_ask = cache.read.empty();
+    const MatrixView<Scalar> d_qkv = all_ask ? workspace.take(shape.rows(), 3 * width_) : MatrixView<Scalar>{};
+    const MatrixView<Scalar> d_queries = all_ask ? queries_in(d_qkv) : workspace.take(asking.rows(), width_);
+    const MatrixView<Scalar> d_keys_values = all_ask ? keys_values_in(d_qkv) : workspace.take(shape.rows(), 2 * width_);
     const auto mark = workspace.mark();
-    const MatrixView<Scalar> d_all_queries = d_qkv.block(0, 0, shape.rows(), width_);
-    const MatrixView<Scalar> d_queries = cache.read.empty() ? d_all_queries : workspace.take(asking.rows(), width_);
     Scalar* const panels = workspace.take(1, panels_size<Scalar>(tokens)).data;
     const MatrixView<Scalar> d_room = workspace.take(tokens, padded<Scalar>(tokens));
     const auto scale = static_cast<Scalar>(Kernel::scale(head_size()));
@@ -116,7 +123,8 @@ class Attention {
         const Heads<Scalar> views = heads_of(shape, sequence, queries, head, cache);
         const MatrixView<const Scalar> d_head = of_head(d_mixed, queries, head);
         const MatrixView<const Scalar> attended = views.weights.block(0, 0, queries.count(), tokens);
-        multiply_transposed_left<Scalar>(attended, d_head, of_head(d_qkv, shape, sequence, head, 2), {}, workspace,
+        multiply_transposed_left<Scalar>(attended, d_head, of_head(d_keys_values, shape, sequence, head, 1), {},
+                                         workspace,
                                          asked_inner(queries));  // dV = A' dO
         const MatrixView<Scalar> d_weights = d_room.block(0, 0, queries.count(), d_room.columns);
         multiply<Scalar>(d_head, pack(views.values, panels, Orientation::transposed), d_weights, {},
@@ -128,15 +136,23 @@ class Attention {
         const MatrixView<const Scalar> d_scores = d_weights.block(0, 0, queries.count(), tokens);
         multiply<Scalar>(d_scores, in_panels(views.keys, panels), of_head(d_queries, queries, head), {},
                          visible_inner(queries, tokens));  // dQ = dS K
-        multiply_transposed_left<Scalar>(d_scores, views.queries, of_head(d_qkv, shape, sequence, head, 1), {},
+        multiply_transposed_left<Scalar>(d_scores, views.queries, of_head(d_keys_values, shape, sequence, head, 0), {},
                                          workspace, asked_inner(queries));  // dK = dS' Q
       }
     });
-    if (!cache.read.empty()) {
-      scatter<Scalar>(d_queries, cache.read, d_all_queries);
-    }
     workspace.release(mark);
-    return joint_.backward_from(input, weights, shape, MatrixView<const Scalar>(d_qkv), gradients, workspace);
+    if (all_ask) {
+      return joint_.backward_from(input, weights, shape, MatrixView<const Scalar>(d_qkv), gradients, workspace);
+    }
+    const MatrixView<Scalar> d_input = workspace.take(shape.rows(), width_);
+    const auto mark_of_queries = workspace.mark();
+    const MatrixView<const Scalar> from_queries =
+        queries_of_joint().backward_from(gather(input, cache.read, workspace), weights, asking,
+                                         MatrixView<const Scalar>(d_queries), gradients, workspace);
+    scatter(from_queries, cache.read, d_input);
+    workspace.release(mark_of_queries);
+    return keys_values_of_joint().backward_from(input, weights, shape, MatrixView<const Scalar>(d_keys_values),
+                                                gradients, workspace, d_input);
   }
 
  private:
@@ -194,19 +210,32 @@ class Attention {
                                            Index head) const {
     return matrix.block(queries.first(), head * head_size(), queries.count(), head_size());
   }
-  // And in one of queries, keys and values, [rows, 3 * width]: part 0, 1 or 2.
+  // And in one of keys, part 0, and values, part 1: [rows, 2 * width].
   template <class Scalar>
-  [[nodiscard]] MatrixView<Scalar> of_head(const MatrixView<Scalar>& qkv, SequenceShape shape, Index sequence,
+  [[nodiscard]] MatrixView<Scalar> of_head(const MatrixView<Scalar>& keys_values, SequenceShape shape, Index sequence,
                                            Index head, Index part) const {
-    return qkv.block(sequence * shape.tokens, part * width_ + head * head_size(), shape.tokens, head_size());
+    return keys_values.block(sequence * shape.tokens, part * width_ + head * head_size(), shape.tokens, head_size());
+  }
+
+  // The first third of the joint layer, and what it puts out.
+  [[nodiscard]] Linear queries_of_joint() const { return joint_.part(0, width_); }
+  template <class Scalar>
+  [[nodiscard]] MatrixView<Scalar> queries_in(const MatrixView<Scalar>& qkv) const {
+    return qkv.block(0, 0, qkv.rows, width_);
+  }
+  // The other two.
+  [[nodiscard]] Linear keys_values_of_joint() const { return joint_.part(width_, 2 * width_); }
+  template <class Scalar>
+  [[nodiscard]] MatrixView<Scalar> keys_values_in(const MatrixView<Scalar>& qkv) const {
+    return qkv.block(0, width_, qkv.rows, 2 * width_);
   }
 
   template <class Scalar>
   Heads<Scalar> heads_of(SequenceShape shape, Index sequence, const ReadTokens& queries, Index head,
                          const Cache<Scalar>& cache) const {
     const Index first_weights = heads_ * queries.first() + head * queries.count();
-    return {of_head(cache.queries, queries, head), of_head(cache.qkv, shape, sequence, head, 1),
-            of_head(cache.qkv, shape, sequence, head, 2),
+    return {of_head(cache.queries, queries, head), of_head(cache.keys_values, shape, sequence, head, 0),
+            of_head(cache.keys_values, shape, sequence, head, 1),
             cache.weights.block(first_weights, 0, queries.count(), cache.weights.columns)};
   }
 

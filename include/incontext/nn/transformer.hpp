@@ -177,7 +177,7 @@ class Transformer {
   /// them at once, H heads and L layers, up to the padding of extents:
   ///
   ///     what the backward reads      L r (6 w + h + H t + 4) + 2 r w
-  ///     less, in the last block      (r - n) (3 w + h + H t + 2) - 2 n w, where rows are named
+  ///     less, where rows are named   (r - n) (4 w + h + H t + 2)
   ///     the block whose turn it is   10 r w, or r (2 w + 2 u) if that is more
   ///     temporary                    r (2 w + u)
   ///
@@ -195,13 +195,16 @@ class Transformer {
     const auto panels = [&](Index inner, Index columns) { return room(inner, padded<Scalar>(columns)); };
     const auto if_named = [&](Index size) { return named > 0 ? size : 0; };
 
+    // Queries, keys and values, apart where rows are named.
+    const Index joint = room(all, 3 * width);
+    const Index apart = named > 0 ? room(read, width) + room(all, 2 * width) : joint;
     // Of a block of which `rows` are read.
-    const auto kept_by = [&](Index rows) {
-      return room(all, 3 * width) + 3 * room(rows, width) + room(rows, hidden) +
-             room(settings_.heads * rows, padded<Scalar>(tokens)) + room(all, 2) + room(rows, 2);
+    const auto kept_by = [&](Index rows, Index qkv) {
+      return qkv + 3 * room(rows, width) + room(rows, hidden) + room(settings_.heads * rows, padded<Scalar>(tokens)) +
+             room(all, 2) + room(rows, 2);
     };
-    const Index kept = (settings_.layers - 1) * kept_by(all) + kept_by(read) + if_named(room(read, width)) +
-                       2 * room(all, width) + room(read, 2) + 2 * room(read, outputs);
+    const Index kept = (settings_.layers - 1) * kept_by(all, joint) + kept_by(read, apart) + 2 * room(all, width) +
+                       room(read, 2) + 2 * room(read, outputs);
 
     // What the operands of A'B take, by their columns; at low precision also the left one of A B.
     const bool low = is_low<Scalar>(settings_.precision);
@@ -226,27 +229,38 @@ class Transformer {
       return 2 * room(rows, width) + 2 * room(rows, units) + right(rows, width) + right_of_units +
              (low ? 2 * pairs(rows, width) + pairs(rows, units) : room(rows, detail::transposed_rows));
     };
+    const auto projecting = [&](Index rows) { return left(rows, width) + right(rows, width); };
     const Index stream = room(all, width);
-    const auto attending = [&](Index rows, Index spread, Index d_queries) {
-      return 4 * room(rows, width) + stream + room(all, 3 * width) +
-             (std::max)(d_queries + heads,
-                        stream + (std::max)(left(all, width) + right(all, 3 * width), spread + stream));
+    const Index some = room(read, width);
+    const Index attending =
+        5 * stream + joint + (std::max)(heads, stream + (std::max)(left(all, width) + right(all, 3 * width), stream));
+    // Parts of the joint layer that do not begin with a panel are packed where they are used.
+    const auto part = [&](Index columns) {
+      const auto size = [&](Index rows_of_part, Index columns_of_part) {
+        return room(1, PackedOperand<Scalar>::size(settings_.precision, rows_of_part, columns_of_part));
+      };
+      return width % block_size == 0 ? 0 : (std::max)(size(width, columns), size(columns, width));
     };
-    const Index projecting = 5 * room(read, width) + left(read, width) + right(read, width);
-    const Index ends = room(read, width) + brought(all, width) + room(all, detail::transposed_rows) +
-                       panels(outputs, width) + panels(width, outputs) + panels(inputs(), width) +
-                       room(inputs(), width);
-    const Index d_last = if_named(room(read, width));
+    const Index attending_apart =
+        4 * some + stream + apart +
+        (std::max)(heads,
+                   stream + (std::max)(2 * some + part(width) + projecting(read),
+                                       stream + (std::max)(part(2 * width) + left(all, width) + right(all, 2 * width),
+                                                           2 * stream)));
+    const Index ends = some + brought(all, width) + room(all, detail::transposed_rows) + panels(outputs, width) +
+                       panels(width, outputs) + panels(inputs(), width) + room(inputs(), width);
     const Index last =
-        d_last + (std::max)({expanding(read), projecting, ends, attending(read, if_named(stream), d_last)});
-    const Index others = settings_.layers > 1 ? (std::max)(expanding(all), attending(all, 0, 0)) : 0;
+        if_named(some) + (std::max)({expanding(read), 5 * some + projecting(read), ends,
+                                     named > 0 ? attending_apart : attending, if_named(part(2 * width))});
+    const Index others = settings_.layers > 1 ? (std::max)(expanding(all), attending) : 0;
 
     const auto lefts = [&](Index rows, Index columns) { return low ? pairs(rows, columns) : 0; };
-    const Index asking = stream + if_named(room(read, width)) + (std::max)(operand_of_head, lefts(all, width));
+    const Index asking = stream + if_named(2 * some) + (std::max)(operand_of_head, lefts(all, width));
     const Index rows_fed = settings_.layers > 1 ? all : read;
     const Index feeding =
         room(rows_fed, width) + room(rows_fed, units) + lefts(rows_fed, width) + lefts(rows_fed, units);
-    const Index backward = room(read, width) + lefts(all, 3 * width);  // the final norm's output is there, too
+    const Index d_joint = settings_.layers > 1 || named == 0 ? 3 * width : 2 * width;
+    const Index backward = some + lefts(all, d_joint);  // the final norm's output is there, too
     return {kept + (std::max)(last, others), (std::max)({asking, feeding, backward})};
   }
 
