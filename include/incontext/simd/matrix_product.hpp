@@ -69,6 +69,11 @@ inline constexpr Index inner_block = 384;
 inline constexpr Index left_block = Index{1} << 15;
 /// Rows of A^T that are copied side by side: whole cache lines of A.
 inline constexpr Index transposed_rows = Index{4} * tile_rows;
+/// Whether A, [rows, columns], has room in the first-level cache: then A^T is read where A lies.
+template <class Scalar>
+[[nodiscard]] constexpr bool is_close(Index rows, Index columns) {
+  return rows * columns * static_cast<Index>(sizeof(Scalar)) <= Index{1} << 15;
+}
 
 /// C[Rows, Registers * lanes] = addend + bias + A[Rows, inner] B[inner, Registers * lanes]; addend and bias may be
 /// null. A structure for A would be passed in memory, in other pieces than it is read in: reading it would wait for all
@@ -234,17 +239,23 @@ inline void multiply(const MatrixView<const Scalar>& a, const PackedPanels<Scala
   }
 }
 
-/// C = start + A^T B with B in panels. Shapes [k, m] [k, n] -> [m, n]. A is rearranged in the workspace, in blocks of a
-/// few cache lines a row, whatever its stride.
+/// C = start + A^T B with B in panels. Shapes [k, m] [k, n] -> [m, n]. A large A is rearranged in the workspace, in
+/// blocks of a few cache lines a row, whatever its stride.
 template <class Scalar>
 inline void multiply_transposed_left(const MatrixView<const Scalar>& a, const PackedPanels<Scalar>& b,
                                      const MatrixView<Scalar>& c, const ProductStart<Scalar>& start,
                                      Workspace<Scalar>& workspace, const PartOfRows& part_of = {}) {
+  const bool in_place = detail::is_close<Scalar>(a.rows, c.rows);
+  const Index together = in_place ? c.rows : detail::transposed_rows;
   const auto mark = workspace.mark();
-  const MatrixView<Scalar> block = workspace.take(a.rows, detail::transposed_rows);
-  for (Index first = 0; first < c.rows; first += detail::transposed_rows) {
-    const Index last = (std::min)(first + detail::transposed_rows, c.rows);
-    copy_matrix<Scalar>(a.block(0, first, a.rows, last - first), block.block(0, 0, a.rows, last - first));
+  const MatrixView<Scalar> room = in_place ? MatrixView<Scalar>{} : workspace.take(a.rows, together);
+  for (Index first = 0; first < c.rows; first += together) {
+    const Index last = (std::min)(first + together, c.rows);
+    MatrixView<const Scalar> block = a.block(0, first, a.rows, last - first);
+    if (!in_place) {
+      copy_matrix<Scalar>(block, room.block(0, 0, a.rows, last - first));
+      block = room;
+    }
     for (Index column = 0; column < c.columns; column += panel_columns<Scalar>) {
       detail::product_panel<Scalar>({block.data, 1, block.stride}, b, column, first, last, c, start, part_of, {});
     }
