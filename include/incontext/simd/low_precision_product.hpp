@@ -91,8 +91,9 @@ inline void tiles_of_transposed(Part part, const MatrixView<const float>& b, Bfl
 inline void left_tiles_of(Part part, const MatrixView<const float>& a, Bfloat16Pair* target) {
   PaddedRows padded_row;
   for (Index row = 0; row < a.rows; ++row) {
-    for (Index k = 0; k < a.columns; k += block_size) {
-      pair_neighbours(part, padded_row.at(a, row, k), target + place_in_left_tiles(a.columns, row, k));
+    Bfloat16Pair* place = target + place_in_left_tiles(a.columns, row, 0);
+    for (Index k = 0; k < a.columns; k += block_size, place += 2 * tile_pairs) {
+      pair_neighbours(part, padded_row.at(a, row, k), place);
     }
   }
 }
