@@ -11,6 +11,7 @@
 #include "incontext/core/lanes.hpp"
 #include "incontext/core/matrix.hpp"
 #include "incontext/core/parameters.hpp"
+#include "incontext/core/polled_condition.hpp"
 #include "incontext/core/version.hpp"
 #include "incontext/core/workspace.hpp"
 #include "incontext/core/ziggurat.hpp"
@@ -85,6 +86,7 @@
 #include "incontext/nn/position.hpp"
 #include "incontext/nn/probe.hpp"
 #include "incontext/nn/read_out.hpp"
+#include "incontext/nn/read_rows.hpp"
 #include "incontext/nn/transformer.hpp"
 #include "incontext/nn/weights.hpp"
 

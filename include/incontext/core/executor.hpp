@@ -11,8 +11,8 @@
 #include "incontext/core/config.hpp"
 #include "incontext/core/error.hpp"
 #include "incontext/core/function_reference.hpp"
+#include "incontext/core/polled_condition.hpp"
 
-#include <condition_variable>
 #include <cstddef>
 #include <exception>
 #include <mutex>
@@ -166,8 +166,8 @@ class ThreadExecutor {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
+      wake_.notify_all();
     }
-    wake_.notify_all();
     for (std::thread& worker : workers_) {
       worker.join();
     }
@@ -185,9 +185,7 @@ class ThreadExecutor {
     next_ = 0;
     shards_ = shards;
     unfinished_ = shards;
-    lock.unlock();
     wake_.notify_all();
-    lock.lock();
     work_through(lock);
     done_.wait(lock, [this] { return unfinished_ == 0; });
     work_ = nullptr;
@@ -225,8 +223,8 @@ class ThreadExecutor {
   }
 
   std::mutex mutex_;
-  std::condition_variable wake_;
-  std::condition_variable done_;
+  PolledCondition wake_;
+  PolledCondition done_;
   const ShardFunction* work_ = nullptr;
   Index next_ = 0;
   Index shards_ = 0;
