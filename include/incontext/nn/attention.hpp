@@ -123,8 +123,9 @@ class Attention {
         const Heads<Scalar> views = heads_of(shape, sequence, queries, head, cache);
         const MatrixView<const Scalar> d_head = of_head(d_mixed, queries, head);
         const MatrixView<const Scalar> attended = views.weights.block(0, 0, queries.count(), tokens);
-        multiply_transposed_left<Scalar>(attended, d_head, of_head(d_keys_values, shape, sequence, head, 1), {},
-                                         workspace,
+        const MatrixView<Scalar> d_keys = of_head(d_keys_values, shape, sequence, head, 0);
+        const MatrixView<Scalar> d_values = of_head(d_keys_values, shape, sequence, head, 1);
+        multiply_transposed_left<Scalar>(attended, d_head, d_values, {}, workspace,
                                          asked_inner(queries));  // dV = A' dO
         const MatrixView<Scalar> d_weights = d_room.block(0, 0, queries.count(), d_room.columns);
         multiply<Scalar>(d_head, pack(views.values, panels, Orientation::transposed), d_weights, {},
@@ -136,8 +137,8 @@ class Attention {
         const MatrixView<const Scalar> d_scores = d_weights.block(0, 0, queries.count(), tokens);
         multiply<Scalar>(d_scores, in_panels(views.keys, panels), of_head(d_queries, queries, head), {},
                          visible_inner(queries, tokens));  // dQ = dS K
-        multiply_transposed_left<Scalar>(d_scores, views.queries, of_head(d_keys_values, shape, sequence, head, 0), {},
-                                         workspace, asked_inner(queries));  // dK = dS' Q
+        multiply_transposed_left<Scalar>(d_scores, views.queries, d_keys, {}, workspace,
+                                         asked_inner(queries));  // dK = dS' Q
       }
     });
     workspace.release(mark);
@@ -163,7 +164,7 @@ class Attention {
     for (Index sequence = 0; sequence < shape.sequences; ++sequence) {
       const ReadTokens queries(read, sequence * shape.tokens, shape.tokens, asked);
       visitor(sequence, queries);
-      asked += read.empty() ? shape.tokens : queries.count();
+      asked += queries.count();
     }
   }
 
