@@ -9,6 +9,7 @@
 #include "incontext/nn/layer.hpp"
 #include "incontext/nn/read_rows.hpp"
 #include "nn/complex_step.hpp"
+#include "simd/island.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -25,9 +26,9 @@ struct ReadingDifference {
   double gradients = 0.0;  ///< likewise of the parameters' gradients
 };
 
-/// `forward(cache, workspace, weights, input, read)` runs the layer. Gradients of weights are sums over rows: in
-/// another order, these are within rows * epsilon of the norm of their terms, ten times that of the gradient at the
-/// most here.
+/// `forward(cache, workspace, weights, input, read)` runs the layer. Gradients of weights are sums over rows, that of
+/// the input over queries, keys and values: in another order, these are within the number of terms * epsilon of the
+/// norm of their terms, ten times that of the gradient at the most here.
 template <class Scalar, class LayerType, class Forward>
 ReadingDifference reading_difference(const LayerType& layer, const incontext::ParameterLayout& layout,
                                      incontext::Precision precision, incontext::SequenceShape shape,
@@ -53,18 +54,11 @@ ReadingDifference reading_difference(const LayerType& layer, const incontext::Pa
     incontext::Workspace<Scalar> workspace;
     typename LayerType::template Cache<Scalar> cache;
     const View output = forward(cache, workspace, weights, View(input.data(), shape.rows(), width), its_read);
-    Run result;
-    for (Index row = 0; row < output.rows; ++row) {
-      result.output.insert(result.output.end(), output.row(row), output.row(row) + width);
-    }
     AlignedVector<Scalar> gradients(static_cast<std::size_t>(layout.size()));
+    const std::vector<Scalar> outputs = content(output);
     const View d_input =
         layer.backward(weights, shape, View(d_output.data(), output.rows, width), cache, gradients.data(), workspace);
-    for (Index row = 0; row < d_input.rows; ++row) {
-      result.d_input.insert(result.d_input.end(), d_input.row(row), d_input.row(row) + width);
-    }
-    result.gradients.assign(gradients.begin(), gradients.end());
-    return result;
+    return Run{outputs, content(d_input), {gradients.begin(), gradients.end()}};
   };
   const Run whole = run({}, d_all);
   const Run part = run(read, d_read);

@@ -160,8 +160,8 @@ class Transformer {
     MatrixView<Scalar> d_last = input.read.empty() ? d_stream : workspace.take(read.rows(), settings_.width);
     back(read_out_, read, d_output, cache.read_out, d_last);
     back(final_norm_, read, d_last, cache.final_norm, d_last);
-    if (cache.blocks.back().read.size() != input.read.size()) {
-      scatter<Scalar>(d_last, input.read, d_stream);  // the last block was run on all rows
+    if (cache.blocks.back().read.empty() && !input.read.empty()) {
+      scatter<Scalar>(d_last, input.read, d_stream);  // the last block was run on all rows, for a probe
       d_last = d_stream;
     }
     back(blocks_.back(), input.shape, d_last, cache.blocks.back(), d_stream);
