@@ -179,11 +179,39 @@ void gelu_and_derivative(benchmark::State& state) {
   });
 }
 
+// Attention weights of one head under a causal mask, [81, 96]: what a row sees counts.
+constexpr Index softmax_tokens = 81;
+double bytes_of_softmax(double streams) {
+  return streams * sizeof(float) * static_cast<double>(softmax_tokens * (softmax_tokens + 1) / 2);
+}
+Index causal(Index row) { return row + 1; }
+
 void softmax(benchmark::State& state) {
-  over_a_row(state, 96, 2.0, [](Index length, const float* input, float* output) {
-    std::copy_n(input, length, output);
-    softmax_row(0.125F, Index{81}, length, output);
-  });
+  const Index length = padded<float>(softmax_tokens);
+  const AlignedVector<float> scores = normals(softmax_tokens * length, 0);
+  AlignedVector<float> weights = scores;
+  for (auto _ : state) {
+    std::copy(scores.begin(), scores.end(), weights.begin());
+    softmax_rows(0.125F, MatrixView<float>(weights.data(), softmax_tokens, length), causal);
+    benchmark::DoNotOptimize(weights.data());
+    benchmark::ClobberMemory();
+  }
+  report_bytes(state, bytes_of_softmax(2.0));
+}
+
+void softmax_backward(benchmark::State& state) {
+  const Index length = padded<float>(softmax_tokens);
+  const AlignedVector<float> weights = normals(softmax_tokens * length, 0);
+  const AlignedVector<float> d_weights = normals(softmax_tokens * length, 1);
+  AlignedVector<float> d_scores = d_weights;
+  for (auto _ : state) {
+    std::copy(d_weights.begin(), d_weights.end(), d_scores.begin());
+    softmax_rows_backward(0.125F, MatrixView<const float>(weights.data(), softmax_tokens, length),
+                          MatrixView<float>(d_scores.data(), softmax_tokens, length), causal);
+    benchmark::DoNotOptimize(d_scores.data());
+    benchmark::ClobberMemory();
+  }
+  report_bytes(state, bytes_of_softmax(3.0));
 }
 
 void adam_update(benchmark::State& state) {
@@ -217,10 +245,11 @@ void tiles(benchmark::State& state, Orientation orientation) {
   report_bytes(state, 6.0 * static_cast<double>(rows * columns));
 }
 
-BENCHMARK(layer_norm)->Arg(64)->Arg(256);
+BENCHMARK(layer_norm)->Arg(32)->Arg(64)->Arg(256);
 BENCHMARK(gelu);
 BENCHMARK(gelu_and_derivative);
 BENCHMARK(softmax);
+BENCHMARK(softmax_backward);
 BENCHMARK_CAPTURE(tiles, as_stored, Orientation::as_stored);
 BENCHMARK_CAPTURE(tiles, transposed, Orientation::transposed);
 BENCHMARK(adam_update)->Arg(150'000)->Arg(9'500'000);

@@ -26,7 +26,7 @@ void train_step(benchmark::State& state, Size size, Precision precision, Index t
   constexpr Index batch = 64;
   Index step = 0;
   const auto take_a_step = [&] {
-    trainer.step(model, task.sample(root.fold(step), batch), step, executor);
+    trainer.step(model, task.sample(root.fold(step), batch, executor), step, executor);
     ++step;
   };
   take_a_step();  // finds all memory that the others will use, which takes longer than a step

@@ -7,6 +7,7 @@
 #include <Eigen/Core>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -14,6 +15,7 @@
 #include <filesystem>
 #include <iterator>
 #include <limits>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -99,6 +101,32 @@ TEST_CASE("every shard is run exactly once") {
       CHECK(std::all_of(runs.begin(), runs.end(), [](const std::atomic<int>& count) { return count == 1; }));
     }
   });
+}
+
+TEST_CASE("parts of a range are nearly equal, cover it once, and are cut alike for any number of threads") {
+  for (const Index count : {0, 1, 7, 8, 100}) {
+    std::vector<int> parts_of(static_cast<std::size_t>(count));
+    std::vector<std::array<Index, 2>> serial;
+    incontext::run_in_parts({}, count, 8, [&](Index first, Index last) {
+      serial.push_back({first, last});
+      CHECK(last - first >= count / 8);
+      CHECK(last - first <= (count + 7) / 8);
+      for (Index place = first; place < last; ++place) {
+        ++parts_of[static_cast<std::size_t>(place)];
+      }
+    });
+    CHECK(parts_of == std::vector<int>(static_cast<std::size_t>(count), 1));
+    CHECK(serial.size() == static_cast<std::size_t>((std::min)(count, Index{8})));
+    ThreadExecutor threads(3);
+    std::mutex mutex;
+    std::vector<std::array<Index, 2>> parallel;
+    incontext::run_in_parts(threads, count, 8, [&](Index first, Index last) {
+      const std::lock_guard lock(mutex);
+      parallel.push_back({first, last});
+    });
+    std::sort(parallel.begin(), parallel.end());
+    CHECK(parallel == serial);
+  }
 }
 
 TEST_CASE("an executor is reusable, and what the shards wrote is visible when run returns") {

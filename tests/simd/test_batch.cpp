@@ -173,6 +173,24 @@ TEST_CASE_TEMPLATE("the largest of the lanes is found wherever it stands", Scala
   CHECK(incontext::reduce_max<Scalar>(Batch<Scalar>(infinity)) == infinity);
 }
 
+TEST_CASE_TEMPLATE("the sums and the largest of the lanes of many registers have the bits of each alone", Scalar, float,
+                   double) {
+  constexpr Index lanes = batch_size<Scalar>;
+  const std::vector<Scalar> numbers = normals<Scalar>(lanes * lanes, Key{6});
+  Batch<Scalar> rows[static_cast<std::size_t>(lanes)];
+  for (Index row = 0; row < lanes; ++row) {
+    rows[row] = Batch<Scalar>::load_unaligned(numbers.data() + row * lanes);
+  }
+  Scalar sums[static_cast<std::size_t>(lanes)];
+  Scalar largest[static_cast<std::size_t>(lanes)];
+  incontext::reduce_add_each<Scalar>(rows).store_unaligned(sums);
+  incontext::reduce_max_each<Scalar>(rows).store_unaligned(largest);
+  for (Index row = 0; row < lanes; ++row) {
+    CHECK(sums[row] == incontext::reduce_add<Scalar>(rows[row]));
+    CHECK(largest[row] == incontext::reduce_max<Scalar>(rows[row]));
+  }
+}
+
 TEST_CASE_TEMPLATE("lanes are numbered from zero", Scalar, float, double) {
   Scalar lanes[static_cast<std::size_t>(batch_size<Scalar>)];
   incontext::lane_numbers<Scalar>().store_unaligned(lanes);

@@ -83,12 +83,26 @@ TEST_CASE("vectors of every width have the bits of xsimd's exponential, where re
     }
   }
   std::vector<float> expected(x.size());
+#if defined(__AVX512F__)
+  // xsimd 8 multiplies and adds where vectors are that wide, and leaves it to the compiler to fuse the two.
+  std::transform(x.begin(), x.end(), expected.begin(), [](float value) {
+    const float bounded = (std::max)(-1000.0F, (std::min)(1000.0F, value));
+    const float k = std::nearbyint(bounded * 1.44269504F);
+    const float r = std::fma(-k, -2.12194440e-4F, std::fma(-k, 0.693359375F, bounded));
+    float sum = 0x1.6EF19Ep-10F;
+    for (const float coefficient : {0x1.131B16p-7F, 0x1.5552AEp-5F, 0x1.55534Ap-3F, 0.5F}) {
+      sum = std::fma(sum, r, coefficient);
+    }
+    return std::ldexp(std::fma(sum, r * r, r) + 1.0F, static_cast<int>(k));
+  });
+#else
   incontext::transform_row(
       static_cast<Index>(x.size()), expected.data(),
       [](const auto& value) {
         return xsimd::exp(xsimd::max(Batch<float>(-1000), xsimd::min(Batch<float>(1000), value)));
       },
       static_cast<const float*>(x.data()));
+#endif
   CHECK(same_bits(exponentials(x), expected));
 }
 

@@ -14,8 +14,11 @@ using incontext::Index;
 using incontext::Key;
 using incontext::logistic;
 using incontext::MatrixView;
-using incontext::softmax_row;
+using incontext::softmax_rows;
+using incontext::softmax_rows_backward;
 using incontext::Stream;
+using incontext::sum_row;
+using incontext::sum_rows;
 using incontext::transform_row;
 
 namespace {
@@ -25,6 +28,12 @@ std::vector<Scalar> normals(Index count, Key key, double scale = 1.0) {
   std::vector<Scalar> values(static_cast<std::size_t>(count));
   Stream(key).fill_normal(values.begin(), values.end(), scale);
   return values;
+}
+
+// Softmax of one row.
+template <class Scalar>
+void softmax_row(Scalar scale, Index count, Index length, Scalar* values) {
+  softmax_rows(scale, MatrixView<Scalar>(values, 1, length), [count](Index) { return count; });
 }
 
 template <class Scalar>
@@ -147,6 +156,80 @@ TEST_CASE_TEMPLATE("softmax of far apart entries picks the largest and stays fin
   std::vector<Scalar> values = {Scalar(-1e4), Scalar(1e4), Scalar(0), Scalar(-1e30), Scalar(9e3)};
   softmax_row(Scalar(1), 5, 5, values.data());
   CHECK(values == std::vector<Scalar>{0, 1, 0, 0, 0});
+}
+
+TEST_CASE_TEMPLATE("a row of softmax, and of its backward, has its bits whatever the rows around it", Scalar, float,
+                   double) {
+  const Index rows = 3 * incontext::rows_together<Scalar> + 5;
+  const Index columns = 41;
+  const Index stride = 43;
+  const auto visible = [](Index row) { return row * 7 % (columns + 1); };  // none, some, all
+  const std::vector<Scalar> scores = normals<Scalar>(rows * stride, Key{5});
+  std::vector<Scalar> d_weights = normals<Scalar>(rows * stride, Key{6});
+  std::vector<Scalar> weights = scores;
+  softmax_rows(Scalar(0.5), MatrixView<Scalar>(weights.data(), rows, columns, stride), visible);
+  // What is not seen may be anything.
+  for (Index row = 0; row < rows; ++row) {
+    std::fill(d_weights.begin() + row * stride + visible(row), d_weights.begin() + row * stride + columns,
+              std::numeric_limits<Scalar>::quiet_NaN());
+  }
+  std::vector<Scalar> d_scores = d_weights;
+  softmax_rows_backward(Scalar(0.5), MatrixView<const Scalar>(weights.data(), rows, columns, stride),
+                        MatrixView<Scalar>(d_scores.data(), rows, columns, stride), visible);
+  for (Index row = 0; row < rows; ++row) {
+    CAPTURE(row);
+    const auto first = static_cast<std::size_t>(row * stride);
+    std::vector<Scalar> alone(scores.begin() + row * stride, scores.begin() + (row + 1) * stride);
+    softmax_row(Scalar(0.5), visible(row), columns, alone.data());
+    std::vector<Scalar> d_alone(d_weights.begin() + row * stride, d_weights.begin() + (row + 1) * stride);
+    softmax_rows_backward(Scalar(0.5), MatrixView<const Scalar>(alone.data(), 1, columns),
+                          MatrixView<Scalar>(d_alone.data(), 1, columns), [&](Index) { return visible(row); });
+    long double total = 0.0L;
+    for (std::size_t column = 0; column < static_cast<std::size_t>(stride); ++column) {
+      CHECK(weights[first + column] == alone[column]);
+      CHECK(d_scores[first + column] == d_alone[column]);  // beyond the columns, what was there
+      if (column >= static_cast<std::size_t>(visible(row)) && column < static_cast<std::size_t>(columns)) {
+        CHECK(weights[first + column] == Scalar{});
+        CHECK(d_scores[first + column] == Scalar{});
+      } else if (column < static_cast<std::size_t>(columns)) {
+        total += weights[first + column];
+      }
+    }
+    // Every weight errs by the bound above relative to itself, and they sum to one.
+    const long double bound = (10.0L + static_cast<long double>(visible(row))) * epsilon<Scalar>;
+    CHECK(std::abs(total - (visible(row) > 0 ? 1.0L : 0.0L)) <= bound);
+  }
+}
+
+TEST_CASE_TEMPLATE("softmax of what is not a number is not a number, in its row alone", Scalar, float, double) {
+  std::vector<Scalar> values = {1, 2, 3, 4, std::numeric_limits<Scalar>::quiet_NaN(), 6};
+  softmax_rows(Scalar(1), MatrixView<Scalar>(values.data(), 2, 3), [](Index) { return Index{3}; });
+  CHECK(std::abs(values[0] + values[1] + values[2] - Scalar{1}) <= 4 * std::numeric_limits<Scalar>::epsilon());
+  for (std::size_t index = 3; index < 6; ++index) {
+    CHECK(std::isnan(values[index]));
+  }
+}
+
+TEST_CASE_TEMPLATE("sum_rows has the bits of sum_row", Scalar, float, double, std::complex<double>) {
+  // Sums without products: whether those are rounded on their own is for the compiler to say, loop by loop.
+  const auto difference = [](Index row, const auto& left, const auto& right) {
+    return left - right - Scalar(static_cast<float>(row));
+  };
+  for (const Index columns : {0, 1, 16, 32, 45}) {
+    for (Index rows = 1; rows <= incontext::rows_together<Scalar>; rows += 3) {
+      CAPTURE(columns);
+      CAPTURE(rows);
+      const std::vector<Scalar> left = normals<Scalar>(rows * (columns + 2), Key{7});
+      const std::vector<Scalar> right = normals<Scalar>(columns, Key{8});
+      const auto sums = sum_rows<Scalar>(difference, MatrixView<const Scalar>(left.data(), rows, columns, columns + 2),
+                                         MatrixView<const Scalar>(right.data(), rows, columns, 0));
+      for (Index row = 0; row < rows; ++row) {
+        const auto of_row = [row](const auto& a, const auto& b) { return a - b - Scalar(static_cast<float>(row)); };
+        CHECK(sums[static_cast<std::size_t>(row)] ==
+              sum_row(columns, of_row, left.data() + row * (columns + 2), right.data()));
+      }
+    }
+  }
 }
 
 TEST_CASE("softmax of complex numbers carries the derivative in the imaginary part") {

@@ -29,6 +29,15 @@ TEST_CASE_TEMPLATE("a block is transposed, whatever the strides, and nothing bes
       }
       transpose_block(source.data(), source_stride, target.data(), target_stride);
       CHECK(target == expected);
+      // Rows that are not there are zeros, and not read.
+      source.resize(static_cast<std::size_t>(5 * source_stride));
+      for (Index row = 5; row < transposed_block; ++row) {
+        for (Index column = 0; column < transposed_block; ++column) {
+          expected[static_cast<std::size_t>(column * target_stride + row)] = Number{};
+        }
+      }
+      transpose_block(source.data(), source_stride, target.data(), target_stride, 5);
+      CHECK(target == expected);
     }
   }
 }

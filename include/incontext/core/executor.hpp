@@ -13,6 +13,7 @@
 #include "incontext/core/function_reference.hpp"
 #include "incontext/core/polled_condition.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <mutex>
@@ -266,5 +267,13 @@ class ExecutorReference {
   void (*run_)(void*, Index, ShardFunction);
   Index (*workers_)(const void*);
 };
+
+/// Calls `work(first, last)` for the parts of [0, count): at most `parts` of them, of nearly equal length, cut without
+/// a look at the number of threads.
+template <class Work>
+inline void run_in_parts(ExecutorReference executor, Index count, Index parts, const Work& work) {
+  const Index shards = (std::min)(count, parts);
+  executor.run(shards, [&](Index shard) { work(count * shard / shards, count * (shard + 1) / shards); });
+}
 
 INCONTEXT_NAMESPACE_END

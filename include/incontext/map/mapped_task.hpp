@@ -16,7 +16,9 @@ class MappedTask {
  public:
   MappedTask(Inner task, Map map) : task_(std::move(task)), map_(std::move(map)) {}
 
-  [[nodiscard]] BatchOf<Inner> sample(Key key, Index count) const { return map_.apply(task_.sample(key, count)); }
+  [[nodiscard]] BatchOf<Inner> sample(Key key, Index count, ExecutorReference executor = {}) const {
+    return map_.apply(sample_on(executor, task_, key, count));
+  }
 
   /// The extent of the inner task.
   [[nodiscard]] Extent extent() const requires RestrictableTask<Inner> { return task_.extent(); }

@@ -77,14 +77,12 @@ class Attention {
     Scalar* const panels = temporary.take(1, panels_size<Scalar>(tokens)).data;
     const auto scale = static_cast<Scalar>(Kernel::scale(head_size()));
     for_each_sequence(shape, read, [&](Index sequence, const ReadTokens& queries) {
+      const auto visible = [&](Index place) { return Mask::visible(queries.token(place), tokens); };
       for (Index head = 0; head < heads_; ++head) {
         const Heads<Scalar> views = heads_of(shape, sequence, queries, head, cache);
         multiply<Scalar>(views.queries, pack(views.keys, panels, Orientation::transposed), views.weights, {},
                          visible_columns(queries, tokens));
-        for (Index place = 0; place < queries.count(); ++place) {
-          Kernel::forward(scale, Mask::visible(queries.token(place), tokens), views.weights.columns,
-                          views.weights.row(place));
-        }
+        Kernel::forward(scale, views.weights, visible);
         multiply<Scalar>(views.weights.block(0, 0, queries.count(), tokens), in_panels(views.values, panels),
                          of_head(mixed, queries, head), {}, visible_inner(queries, tokens));
       }
@@ -119,6 +117,7 @@ class Attention {
     const MatrixView<Scalar> d_room = workspace.take(tokens, padded<Scalar>(tokens));
     const auto scale = static_cast<Scalar>(Kernel::scale(head_size()));
     for_each_sequence(shape, cache.read, [&](Index sequence, const ReadTokens& queries) {
+      const auto visible = [&](Index place) { return Mask::visible(queries.token(place), tokens); };
       for (Index head = 0; head < heads_; ++head) {
         const Heads<Scalar> views = heads_of(shape, sequence, queries, head, cache);
         const MatrixView<const Scalar> d_head = of_head(d_mixed, queries, head);
@@ -130,10 +129,7 @@ class Attention {
         const MatrixView<Scalar> d_weights = d_room.block(0, 0, queries.count(), d_room.columns);
         multiply<Scalar>(d_head, pack(views.values, panels, Orientation::transposed), d_weights, {},
                          visible_columns(queries, tokens));  // dA = dO V'
-        for (Index place = 0; place < queries.count(); ++place) {
-          Kernel::backward(scale, Mask::visible(queries.token(place), tokens), d_weights.columns, attended.row(place),
-                           d_weights.row(place));
-        }
+        Kernel::backward(scale, attended, d_weights, visible);
         const MatrixView<const Scalar> d_scores = d_weights.block(0, 0, queries.count(), tokens);
         multiply<Scalar>(d_scores, in_panels(views.keys, panels), of_head(d_queries, queries, head), {},
                          visible_inner(queries, tokens));  // dQ = dS K

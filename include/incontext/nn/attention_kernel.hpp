@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// Attention kernels: how a row of scores becomes a row of attention weights, and back.
+/// Attention kernels: how scores become attention weights, row by row, and back.
 
 #include "incontext/core/config.hpp"
 #include "incontext/simd/row_kernels.hpp"
@@ -14,24 +14,18 @@ INCONTEXT_NAMESPACE_BEGIN
 struct SoftmaxKernel {
   static double scale(Index head_size) { return 1.0 / std::sqrt(static_cast<double>(head_size)); }
 
-  /// `scale` times the scores of the first `visible` tokens become weights, in place; the rest of `length` becomes
+  /// `scale` times the scores of the first visible(row) tokens of every row become weights, in place; the rest becomes
   /// zero.
-  template <class Scalar>
-  static void forward(Scalar scale, Index visible, Index length, Scalar* scores) {
-    softmax_row(scale, visible, length, scores);
+  template <class Scalar, class Visible>
+  static void forward(Scalar scale, const MatrixView<Scalar>& scores, const Visible& visible) {
+    softmax_rows(scale, scores, visible);
   }
 
-  /// d_scores = scale * weights * (d_weights - <d_weights, weights>), in place of d_weights.
-  template <class Scalar>
-  static void backward(Scalar scale, Index visible, Index length, const Scalar* weights, Scalar* d_weights) {
-    const Scalar inner = sum_row(
-        visible, [](const auto& d, const auto& weight) { return d * weight; }, static_cast<const Scalar*>(d_weights),
-        weights);
-    transform_row(
-        visible, d_weights,
-        [inner, scale](const auto& d, const auto& weight) { return (scale * weight) * (d - inner); },
-        static_cast<const Scalar*>(d_weights), weights);
-    std::fill(d_weights + visible, d_weights + length, Scalar{});
+  /// d_scores = scale * weights * (d_weights - <d_weights, weights>), in place of d_weights, row by row.
+  template <class Scalar, class Visible>
+  static void backward(Scalar scale, const MatrixView<const Scalar>& weights, const MatrixView<Scalar>& d_weights,
+                       const Visible& visible) {
+    softmax_rows_backward(scale, weights, d_weights, visible);
   }
 };
 
@@ -40,14 +34,18 @@ struct SoftmaxKernel {
 struct LinearKernel {
   static double scale(Index) { return 1.0; }
 
-  template <class Scalar>
-  static void forward(Scalar scale, Index visible, Index length, Scalar* scores) {
-    scale_row(visible, scale / static_cast<Scalar>(static_cast<double>((std::max)(visible, Index{1}))), scores);
-    std::fill(scores + visible, scores + length, Scalar{});
+  template <class Scalar, class Visible>
+  static void forward(Scalar scale, const MatrixView<Scalar>& scores, const Visible& visible) {
+    for (Index row = 0; row < scores.rows; ++row) {
+      const Index count = visible(row);
+      scale_row(count, scale / static_cast<Scalar>(static_cast<double>((std::max)(count, Index{1}))), scores.row(row));
+      std::fill(scores.row(row) + count, scores.row(row) + scores.columns, Scalar{});
+    }
   }
-  template <class Scalar>
-  static void backward(Scalar scale, Index visible, Index length, const Scalar*, Scalar* d_weights) {
-    forward(scale, visible, length, d_weights);
+  template <class Scalar, class Visible>
+  static void backward(Scalar scale, const MatrixView<const Scalar>&, const MatrixView<Scalar>& d_weights,
+                       const Visible& visible) {
+    forward(scale, d_weights, visible);
   }
 };
 

@@ -284,11 +284,8 @@ class BatchGradient {
 
   /// gradient = sum of the shards' gradients, in shard order for every element.
   void reduce(Index shards, ExecutorReference executor) {
-    constexpr Index slices = most_shards;
-    const auto part = [&](Index slice) { return gradient_.size() * slice / slices; };
-    executor.run(slices, [&](Index slice) {
-      const Index first = part(slice);
-      const Index length = part(slice + 1) - first;
+    run_in_parts(executor, gradient_.size(), most_shards, [&](Index first, Index last) {
+      const Index length = last - first;
       Scalar* target = gradient_.data() + first;
       std::copy(shards_[0].gradient.data() + first, shards_[0].gradient.data() + first + length, target);
       for (Index shard = 1; shard < shards; ++shard) {

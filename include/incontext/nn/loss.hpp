@@ -87,7 +87,7 @@ struct CrossEntropy {
     require<ShapeError>(target >= 0 && target < vocabulary, "target ", target, " is outside the vocabulary of ",
                         vocabulary);
     std::copy_n(logits, vocabulary, d_logits);
-    softmax_row(Scalar(1), vocabulary, vocabulary, d_logits);
+    softmax_rows(Scalar(1), MatrixView<Scalar>(d_logits, 1, vocabulary), [vocabulary](Index) { return vocabulary; });
     // log p of the target by way of the likeliest token, whose p is no smaller than 1 / vocabulary.
     const Index likeliest = std::max_element(logits, logits + vocabulary) - logits;
     const double log_probability = static_cast<double>(logits[target]) - static_cast<double>(logits[likeliest]) +

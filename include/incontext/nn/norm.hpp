@@ -54,22 +54,31 @@ class LayerNorm {
   template <class Scalar>
   MatrixView<const Scalar> forward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> input,
                                    Cache<Scalar>& cache, Workspace<Scalar>& workspace) const {
-    using std::sqrt;
     const Index width = gain_.size;
     cache.input = input;
     cache.moments = workspace.take(shape.rows(), 2);
     const MatrixView<Scalar> output = workspace.temporary().take(shape.rows(), width);
     const Scalar scale = Scalar(1) / static_cast<Scalar>(static_cast<double>(width));
-    for (Index row = 0; row < shape.rows(); ++row) {
-      const Scalar* x = input.row(row);
-      const auto itself = [](const auto& value) { return value; };
-      const Scalar mean = scale * sum_row(width, itself, x);
-      const auto squared_distance = [mean](const auto& value) { return (value - mean) * (value - mean); };
-      const Scalar variance = scale * sum_row(width, squared_distance, x);
-      const Scalar inverse = Scalar(1) / sqrt(variance + static_cast<Scalar>(epsilon));
-      cache.moments(row, 0) = mean;
-      cache.moments(row, 1) = inverse;
-      apply_row(weights, mean, inverse, x, output.row(row));
+    for (Index first = 0; first < shape.rows(); first += rows_together<Scalar>) {
+      const Index rows = (std::min)(rows_together<Scalar>, shape.rows() - first);
+      const MatrixView<const Scalar> x = input.block(first, 0, rows, width);
+      ScalarOfRows<Scalar> mean = sum_rows<Scalar>([](Index, const auto& value) { return value; }, x);
+      scale_row(rows, scale, mean.data());
+      const auto squared_distance = [&mean](Index row, const auto& value) {
+        const auto distance = value - mean[static_cast<std::size_t>(row)];
+        return distance * distance;
+      };
+      ScalarOfRows<Scalar> inverse = sum_rows<Scalar>(squared_distance, x);
+      const auto inverse_deviation = [scale](const auto& sum) {
+        using std::sqrt;
+        return Scalar(1) / sqrt(scale * sum + static_cast<Scalar>(epsilon));
+      };
+      transform_row(rows, inverse.data(), inverse_deviation, static_cast<const Scalar*>(inverse.data()));
+      for (Index row = 0; row < rows; ++row) {
+        cache.moments(first + row, 0) = mean[static_cast<std::size_t>(row)];
+        cache.moments(first + row, 1) = inverse[static_cast<std::size_t>(row)];
+      }
+      apply(weights, cache, first, rows, output);
     }
     return output;
   }
@@ -79,8 +88,8 @@ class LayerNorm {
   MatrixView<const Scalar> reapply(WeightsOf<Scalar> weights, const Cache<Scalar>& cache,
                                    Workspace<Scalar>& workspace) const {
     const MatrixView<Scalar> output = workspace.take(cache.input.rows, gain_.size);
-    for (Index row = 0; row < output.rows; ++row) {
-      apply_row(weights, cache.moments(row, 0), cache.moments(row, 1), cache.input.row(row), output.row(row));
+    for (Index first = 0; first < output.rows; first += rows_together<Scalar>) {
+      apply(weights, cache, first, (std::min)(rows_together<Scalar>, output.rows - first), output);
     }
     return output;
   }
@@ -103,36 +112,60 @@ class LayerNorm {
     const Scalar* gain = weights.vector(gain_);
     Scalar* d_gain = vector_of(gradients, gain_);
     Scalar* d_bias = vector_of(gradients, bias_);
-    for (Index row = 0; row < shape.rows(); ++row) {
-      const Scalar* dy = d_output.row(row);
-      const Scalar* x = cache.input.row(row);
-      const Scalar mean = cache.moments(row, 0);
-      const Scalar inverse = cache.moments(row, 1);
-      const auto product = [](const auto& left, const auto& right) { return left * right; };
-      const Scalar mean_e = scale * sum_row(width, product, dy, gain);
-      const auto with_normalised = [mean](const auto& d, const auto& g, const auto& value) {
-        return d * g * (value - mean);
+    for (Index first = 0; first < shape.rows(); first += rows_together<Scalar>) {
+      const Index rows = (std::min)(rows_together<Scalar>, shape.rows() - first);
+      const MatrixView<const Scalar> dy = d_output.block(first, 0, rows, width);
+      const MatrixView<const Scalar> x = cache.input.block(first, 0, rows, width);
+      const MatrixView<const Scalar> moments = cache.moments.block(first, 0, rows, 2);
+      const MatrixView<const Scalar> gains(gain, rows, width, 0);
+      const MatrixView<const Scalar> onto = addend.data == nullptr ? addend : addend.block(first, 0, rows, width);
+      const MatrixView<Scalar> dx = d_input.block(first, 0, rows, width);
+      ScalarOfRows<Scalar> mean_e =
+          sum_rows<Scalar>([](Index, const auto& d, const auto& g) { return d * g; }, dy, gains);
+      const auto with_normalised = [&moments](Index row, const auto& d, const auto& g, const auto& value) {
+        return d * g * (value - moments(row, 0));
       };
-      const Scalar mean_en = scale * inverse * sum_row(width, with_normalised, dy, gain, x);
+      ScalarOfRows<Scalar> mean_en = sum_rows<Scalar>(with_normalised, dy, gains, x);
+      for (Index row = 0; row < rows; ++row) {
+        mean_e[static_cast<std::size_t>(row)] *= scale;
+        mean_en[static_cast<std::size_t>(row)] *= scale * moments(row, 1);
+      }
       for_each_register<Scalar>(width, [&](const auto& lanes, Index index) {
-        const auto d = lanes.load(dy + index);
-        const auto n = (lanes.load(x + index) - mean) * inverse;
-        const auto d_x = (d * lanes.load(gain + index) - mean_e - n * mean_en) * inverse;
-        lanes.store(addend.data == nullptr ? d_x : d_x + lanes.load(addend.row(row) + index), d_input.row(row) + index);
-        lanes.store(lanes.load(d_gain + index) + d * n, d_gain + index);
-        lanes.store(lanes.load(d_bias + index) + d, d_bias + index);
+        const auto g = lanes.load(gain + index);
+        auto gain_total = lanes.load(d_gain + index);
+        auto bias_total = lanes.load(d_bias + index);
+        for (Index row = 0; row < rows; ++row) {
+          const auto number = static_cast<std::size_t>(row);
+          const auto d = lanes.load(dy.row(row) + index);
+          const auto n = (lanes.load(x.row(row) + index) - moments(row, 0)) * moments(row, 1);
+          const auto d_x = (d * g - mean_e[number] - n * mean_en[number]) * moments(row, 1);
+          lanes.store(onto.data == nullptr ? d_x : d_x + lanes.load(onto.row(row) + index), dx.row(row) + index);
+          gain_total = gain_total + d * n;
+          bias_total = bias_total + d;
+        }
+        lanes.store(gain_total, d_gain + index);
+        lanes.store(bias_total, d_bias + index);
       });
     }
     return d_input;
   }
 
  private:
+  // The output's rows [first, first + rows), from their moments.
   template <class Scalar>
-  void apply_row(const Weights<Scalar>& weights, Scalar mean, Scalar inverse, const Scalar* x, Scalar* output) const {
-    const auto apply = [mean, inverse](const auto& value, const auto& gain, const auto& bias) {
-      return (value - mean) * inverse * gain + bias;
-    };
-    transform_row(gain_.size, output, apply, x, weights.vector(gain_), weights.vector(bias_));
+  void apply(const Weights<Scalar>& weights, const Cache<Scalar>& cache, Index first, Index rows,
+             const MatrixView<Scalar>& output) const {
+    const MatrixView<const Scalar> x = cache.input.block(first, 0, rows, gain_.size);
+    const MatrixView<Scalar> y = output.block(first, 0, rows, gain_.size);
+    const MatrixView<const Scalar> moments = cache.moments.block(first, 0, rows, 2);
+    for_each_register<Scalar>(gain_.size, [&](const auto& lanes, Index index) {
+      const auto gain = lanes.load(weights.vector(gain_) + index);
+      const auto bias = lanes.load(weights.vector(bias_) + index);
+      for (Index row = 0; row < rows; ++row) {
+        const auto normalised = (lanes.load(x.row(row) + index) - moments(row, 0)) * moments(row, 1);
+        lanes.store(normalised * gain + bias, y.row(row) + index);
+      }
+    });
   }
 
   ParameterId gain_;

@@ -212,28 +212,33 @@ class Transformer {
     const auto pairs = [&](Index rows, Index columns) {
       return parts * room(1, PackedTiles::size(Precision::bf16, rows, columns));
     };
-    const auto copied = [&](Index rows, Index columns) {
-      return detail::is_close<Scalar>(rows, columns) ? 0 : room(rows, detail::transposed_rows);
+    const auto copied = [&](Index rows, Index columns, Index right_columns) {
+      return detail::is_close<Scalar>(rows, columns, right_columns) ? 0 : room(rows, detail::transposed_rows);
     };
-    const auto left = [&](Index rows, Index columns) { return low ? pairs(rows, columns) : copied(rows, columns); };
+    const auto left = [&](Index rows, Index columns, Index right_columns) {
+      return low ? pairs(rows, columns) : copied(rows, columns, right_columns);
+    };
     const auto brought = [&](Index inner, Index columns) {
       return lies_in_panels<Scalar>(columns) ? 0 : panels(inner, columns);
     };
     const auto right = [&](Index rows, Index columns) { return low ? pairs(rows, columns) : brought(rows, columns); };
     const Index operand_of_head = (std::max)(panels(head_size, tokens), panels(tokens, head_size));
-    const Index heads = operand_of_head + panels(tokens, tokens) + brought(tokens, head_size) + copied(tokens, tokens);
+    const Index heads =
+        operand_of_head + panels(tokens, tokens) + brought(tokens, head_size) + copied(tokens, tokens, head_size);
     const Index units = units_at_once(settings_.precision, hidden);
     const auto expanding = [&](Index rows) {
       const Index right_of_units =
           (std::max)(right(rows, units), right(rows, hidden % units));  // of the last ones, too
       return 2 * room(rows, width) + 2 * room(rows, units) + right(rows, width) + right_of_units +
-             (low ? 2 * pairs(rows, width) + pairs(rows, units) : copied(rows, (std::max)(width, units)));
+             (low ? 2 * pairs(rows, width) + pairs(rows, units)
+                  : (std::max)(copied(rows, width, units), copied(rows, units, width)));
     };
-    const auto projecting = [&](Index rows) { return left(rows, width) + right(rows, width); };
+    const auto projecting = [&](Index rows) { return left(rows, width, width) + right(rows, width); };
     const Index stream = room(all, width);
     const Index some = room(read, width);
     const Index attending =
-        5 * stream + joint + (std::max)(heads, stream + (std::max)(left(all, width) + right(all, 3 * width), stream));
+        5 * stream + joint +
+        (std::max)(heads, stream + (std::max)(left(all, width, 3 * width) + right(all, 3 * width), stream));
     // Parts of the joint layer that do not begin with a panel are packed where they are used.
     const auto part = [&](Index columns) {
       const auto size = [&](Index rows_of_part, Index columns_of_part) {
@@ -243,13 +248,13 @@ class Transformer {
     };
     const Index attending_apart =
         4 * some + stream + apart +
-        (std::max)(heads,
-                   stream + (std::max)(2 * some + part(width) + projecting(read),
-                                       stream + (std::max)(part(2 * width) + left(all, width) + right(all, 2 * width),
-                                                           2 * stream)));
-    const Index ends = some + brought(all, width) + copied(all, (std::max)({width, inputs(), outputs})) +
-                       panels(outputs, width) + panels(width, outputs) + panels(inputs(), width) +
-                       room(inputs(), width);
+        (std::max)(heads, stream + (std::max)(2 * some + part(width) + projecting(read),
+                                              stream + (std::max)(part(2 * width) + left(all, width, 2 * width) +
+                                                                      right(all, 2 * width),
+                                                                  2 * stream)));
+    const Index ends = some + brought(all, width) +
+                       (std::max)(copied(all, inputs(), width), copied(read, outputs, width)) + panels(outputs, width) +
+                       panels(width, outputs) + panels(inputs(), width) + room(inputs(), width);
     const Index last =
         if_named(some) + (std::max)({expanding(read), 5 * some + projecting(read), ends,
                                      named > 0 ? attending_apart : attending, if_named(part(2 * width))});

@@ -241,10 +241,11 @@ template <StudyRun Run, Task Kind, GradientTransform Optimiser, class... Observe
     const Key key = state.key.fold("batch").fold(step);
     if constexpr (RestrictableTask<Kind>) {
       if (!settings.curriculum.is_trivial()) {
-        return task.restricted(settings.curriculum.at(step, task.extent())).sample(key, settings.batch);
+        return sample_on(run.executor(), task.restricted(settings.curriculum.at(step, task.extent())), key,
+                         settings.batch);
       }
     }
-    return task.sample(key, settings.batch);
+    return sample_on(run.executor(), task, key, settings.batch);
   };
   const auto advance = [&] {
     const Examples batch = sample(state.step);

@@ -145,6 +145,65 @@ template <class Scalar>
   return *std::max_element(lanes, lanes + batch_size<Scalar>);
 }
 
+#if defined(__AVX512F__)
+namespace detail {
+
+/// Lane r is `combine` over all lanes of rows[r], in the order of xsimd's sum over the lanes: the upper half and the
+/// lower, again, and then neighbours, twice. Two rows share a register as soon as each fills half of it.
+template <class Combine>
+[[nodiscard]] inline Batch<float> combine_lanes_of_each(const Batch<float>* rows, const Combine& combine) {
+  __m512 quarters[4];  // of rows s, s + 4, s + 8 and s + 12, four lanes of each
+  INCONTEXT_UNROLL
+  for (int s = 0; s < 4; ++s) {
+    __m512 halves[2];
+    INCONTEXT_UNROLL
+    for (int pair = 0; pair < 2; ++pair) {
+      const __m512 left = rows[8 * pair + s];
+      const __m512 right = rows[8 * pair + s + 4];
+      halves[pair] = combine(_mm512_shuffle_f32x4(left, right, 0x44), _mm512_shuffle_f32x4(left, right, 0xEE));
+    }
+    quarters[s] =
+        combine(_mm512_shuffle_f32x4(halves[0], halves[1], 0x88), _mm512_shuffle_f32x4(halves[0], halves[1], 0xDD));
+  }
+  const auto neighbours = [&](__m512 left, __m512 right) -> __m512 {
+    return combine(_mm512_shuffle_ps(left, right, 0x88), _mm512_shuffle_ps(left, right, 0xDD));
+  };
+  return neighbours(neighbours(quarters[0], quarters[1]), neighbours(quarters[2], quarters[3]));
+}
+
+}  // namespace detail
+#endif
+
+/// Of as many rows as a register has lanes: lane r is `reduce_add(rows[r])`, to the bit.
+template <class Scalar>
+[[nodiscard]] inline Batch<Scalar> reduce_add_each(const Batch<Scalar>* rows) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<Scalar, float>) {
+    return detail::combine_lanes_of_each(rows, [](__m512 left, __m512 right) { return _mm512_add_ps(left, right); });
+  }
+#endif
+  Scalar sums[static_cast<std::size_t>(batch_size<Scalar>)];
+  for (Index row = 0; row < batch_size<Scalar>; ++row) {
+    sums[row] = reduce_add<Scalar>(rows[row]);
+  }
+  return load<Scalar>(sums);
+}
+
+/// Likewise: lane r is `reduce_max(rows[r])`.
+template <class Scalar>
+[[nodiscard]] inline Batch<Scalar> reduce_max_each(const Batch<Scalar>* rows) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<Scalar, float>) {
+    return detail::combine_lanes_of_each(rows, [](__m512 left, __m512 right) { return _mm512_max_ps(left, right); });
+  }
+#endif
+  Scalar largest[static_cast<std::size_t>(batch_size<Scalar>)];
+  for (Index row = 0; row < batch_size<Scalar>; ++row) {
+    largest[row] = reduce_max<Scalar>(rows[row]);
+  }
+  return load<Scalar>(largest);
+}
+
 /// 0, 1, 2, ...
 template <class Scalar>
 [[nodiscard]] inline Batch<Scalar> lane_numbers() {

@@ -15,17 +15,19 @@ namespace detail {
 #if defined(__AVX512F__)
 
 /// exp(x) = 2^k exp(r) for |x| <= 1000, with k the integer next to x / ln 2 and r = x - k ln 2, where ln 2 is the sum
-/// of two floats of which the first has so few bits that k times it is exact. The polynomial is that of xsimd: the same
-/// bits as in narrower vectors, but for results below the smallest normal number, which those round to zero where we do
-/// not, and between 88.38 and the largest, 88.72, which those take for infinite.
+/// of two floats of which the first has so few bits that k times it is exact. The polynomial is that of xsimd, every
+/// product fused with the sum that it goes into: the same bits as in narrower vectors, but for results below the
+/// smallest normal number, which those round to zero where we do not, and between 88.38 and the largest, 88.72, which
+/// those take for infinite.
 [[nodiscard]] inline Batch<float> exponential_by_scaling(const Batch<float>& x) {
   const Batch<float> k = _mm512_roundscale_ps(x * Batch<float>(1.44269504F), _MM_FROUND_TO_NEAREST_INT);
-  const Batch<float> r = xsimd::fnma(k, Batch<float>(-2.12194440e-4F), xsimd::fnma(k, Batch<float>(0.693359375F), x));
+  const Batch<float> r =
+      _mm512_fnmadd_ps(k, Batch<float>(-2.12194440e-4F), _mm512_fnmadd_ps(k, Batch<float>(0.693359375F), x));
   Batch<float> sum(0x1.6EF19Ep-10F);
   for (const float coefficient : {0x1.131B16p-7F, 0x1.5552AEp-5F, 0x1.55534Ap-3F, 0.5F}) {
-    sum = xsimd::fma(sum, r, Batch<float>(coefficient));
+    sum = fused_multiply_add(sum, r, Batch<float>(coefficient));
   }
-  return _mm512_scalef_ps(xsimd::fma(sum, r * r, r) + Batch<float>(1.0F), k);
+  return _mm512_scalef_ps(fused_multiply_add(sum, r * r, r) + Batch<float>(1.0F), k);
 }
 
 #endif

@@ -69,10 +69,13 @@ inline constexpr Index inner_block = 384;
 inline constexpr Index left_block = Index{1} << 15;
 /// Rows of A^T that are copied side by side: whole cache lines of A.
 inline constexpr Index transposed_rows = Index{4} * tile_rows;
-/// Whether A, [rows, columns], has room in the first-level cache: then A^T is read where A lies.
+/// Whether A^T is read where A, [rows, columns], lies, for a C of so many columns: where A has room in the first-level
+/// cache, or all panels of C together read little of it from the second.
 template <class Scalar>
-[[nodiscard]] constexpr bool is_close(Index rows, Index columns) {
-  return rows * columns * static_cast<Index>(sizeof(Scalar)) <= Index{1} << 15;
+[[nodiscard]] constexpr bool is_close(Index rows, Index columns, Index c_columns) {
+  const Index bytes = rows * columns * static_cast<Index>(sizeof(Scalar));
+  const Index panels = (c_columns + panel_columns<Scalar> - 1) / panel_columns<Scalar>;
+  return bytes <= Index{1} << 15 || bytes * panels <= Index{1} << 18;
 }
 
 /// C[Rows, Registers * lanes] = addend + bias + A[Rows, inner] B[inner, Registers * lanes]; addend and bias may be
@@ -245,7 +248,7 @@ template <class Scalar>
 inline void multiply_transposed_left(const MatrixView<const Scalar>& a, const PackedPanels<Scalar>& b,
                                      const MatrixView<Scalar>& c, const ProductStart<Scalar>& start,
                                      Workspace<Scalar>& workspace, const PartOfRows& part_of = {}) {
-  const bool in_place = detail::is_close<Scalar>(a.rows, c.rows);
+  const bool in_place = detail::is_close<Scalar>(a.rows, c.rows, c.columns);
   const Index together = in_place ? c.rows : detail::transposed_rows;
   const auto mark = workspace.mark();
   const MatrixView<Scalar> room = in_place ? MatrixView<Scalar>{} : workspace.take(a.rows, together);

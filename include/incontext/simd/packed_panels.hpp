@@ -83,8 +83,9 @@ inline void pack_panel_transposed(const MatrixView<const Scalar>& b, Index first
     const Index last = (std::min)(first + transposed_block, b.columns);
     for (Index lane = 0; lane < width; lane += transposed_block) {
       const Index last_lane = (std::min)(lane + transposed_block, width);
-      if (lane + transposed_block <= valid && first + transposed_block <= b.columns) {
-        transpose_block(b.row(first_column + lane) + first, b.stride, target + first * width + lane, width);
+      if (lane < valid && lane + transposed_block <= width && first + transposed_block <= b.columns) {
+        transpose_block(b.row(first_column + lane) + first, b.stride, target + first * width + lane, width,
+                        (std::min)(transposed_block, valid - lane));
         continue;
       }
       for (Index k = first; k < last; ++k) {

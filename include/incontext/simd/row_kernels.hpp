@@ -8,8 +8,10 @@
 #include "incontext/simd/exponential.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <complex>
+#include <cstddef>
 #include <limits>
 
 INCONTEXT_NAMESPACE_BEGIN
@@ -97,46 +99,197 @@ inline void add_column_sums(const MatrixView<const Scalar>& matrix, Scalar* sums
   });
 }
 
-/// exp(scale values) / sum(exp(scale values)) in place over the first `count` of `length` entries, with a scale above
-/// 0; the others become zero. Fastest where `length` is a multiple of the batch size.
+/// Rows whose sums are taken together: as many as a register has lanes. In a sum over the lanes every step waits for
+/// the one before; these rows share the steps, and their sums come out in one register.
 template <class Scalar>
-inline void softmax_row(Scalar scale, Index count, Index length, Scalar* values) {
-  if (count == 0) {
-    return std::fill(values, values + length, Scalar{});
+inline constexpr Index rows_together = batch_size<Scalar>;
+
+/// A number for each of the rows that go together.
+template <class Scalar>
+using ScalarOfRows = std::array<Scalar, static_cast<std::size_t>(rows_together<Scalar>)>;
+
+/// The sum over the columns of `operation(row, value...)`, of the rows of `first`, at most `rows_together`, and of the
+/// others, which have its shape: `sum_row` of every row, to the bit.
+template <class Scalar, class Operation, class... Matrices>
+[[nodiscard]] inline ScalarOfRows<Scalar> sum_rows(Operation&& operation, const MatrixView<const Scalar>& first,
+                                                   const Matrices&... others) {
+  ScalarOfRows<Scalar> sums{};
+  Index column = 0;
+  if constexpr (is_vectorised<Scalar>) {
+    constexpr Index lanes = batch_size<Scalar>;
+    const Index whole = first.columns / lanes * lanes;
+    Batch<Scalar> totals[static_cast<std::size_t>(rows_together<Scalar>)];
+    std::fill_n(totals, rows_together<Scalar>, Batch<Scalar>(Scalar{0}));
+    for (Index row = 0; row < first.rows; ++row) {
+      Batch<Scalar> total(Scalar{0});
+      for (column = 0; column < whole; column += lanes) {
+        total += operation(row, load(first.row(row) + column), load(others.row(row) + column)...);
+      }
+      totals[row] = total;
+    }
+    store<Scalar>(reduce_add_each<Scalar>(totals), sums.data());
+    column = whole;
   }
+  for (; column < first.columns; ++column) {
+    for (Index row = 0; row < first.rows; ++row) {
+      sums[static_cast<std::size_t>(row)] += operation(row, first(row, column), others(row, column)...);
+    }
+  }
+  return sums;
+}
+
+/// Rows that go together, of which each is seen up to a column of its own. They go as far as the one that is seen
+/// furthest, so that no branch depends on a row.
+template <class Scalar>
+class SeenRows {
+ public:
+  /// Row r of at most `rows` is seen in its first visible(r) columns of `columns`.
+  template <class Visible>
+  SeenRows(Index rows, Index columns, const Visible& visible)
+      : rows_((std::min)(rows, rows_together<Scalar>)), columns_(columns) {
+    Index furthest = 0;
+    for (Index row = 0; row < rows_; ++row) {
+      const Index count = visible(row);
+      seen_[static_cast<std::size_t>(row)] = static_cast<Scalar>(count);
+      furthest = (std::max)(furthest, count);
+    }
+    end_ = (std::min)(padded<Scalar>(furthest), columns);
+  }
+
+  /// Calls `body(lanes, column, row, is_seen)` for all registers of the rows, as far as any of them is seen.
+  template <class Body>
+  void for_each(const Body& body) const {
+    const Batch<Scalar> number = lane_numbers<Scalar>();
+    for_each_register<Scalar>(end_, [&](const auto& lanes, Index column) {
+      const Batch<Scalar> place = number + Batch<Scalar>(static_cast<Scalar>(column));
+      for (Index row = 0; row < rows_; ++row) {
+        body(lanes, column, row, place < Batch<Scalar>(seen_[static_cast<std::size_t>(row)]));
+      }
+    });
+  }
+
+  /// Calls `body(lanes, column, row)` for the registers beyond.
+  template <class Body>
+  void for_each_unseen(const Body& body) const {
+    for_each_register<Scalar>(columns_ - end_, [&](const auto& lanes, Index column) {
+      for (Index row = 0; row < rows_; ++row) {
+        body(lanes, end_ + column, row);
+      }
+    });
+  }
+
+ private:
+  Index rows_;
+  Index columns_;
+  Index end_ = 0;
+  ScalarOfRows<Scalar> seen_{};
+};
+
+/// exp(scale values) / sum(exp(scale values)) in place over the first visible(row) columns of every row, with a scale
+/// above 0; the other columns become zero. Fastest where rows fill whole registers.
+template <class Scalar, class Visible>
+inline void softmax_rows(Scalar scale, const MatrixView<Scalar>& values, const Visible& visible) {
   if constexpr (is_vectorised<Scalar>) {
     using Values = Batch<Scalar>;
-    const Index end = (std::min)(padded<Scalar>(count), length);
-    const Values number = lane_numbers<Scalar>();
-    const auto visible = [&](const auto& lanes, Index index) {
-      const Values outside(-std::numeric_limits<Scalar>::infinity());
-      return xsimd::select(number < Values(static_cast<Scalar>(count - index)), lanes.load(values + index), outside);
-    };
-    Values largest(-std::numeric_limits<Scalar>::infinity());
-    for_each_register<Scalar>(
-        end, [&](const auto& lanes, Index index) { largest = xsimd::max(visible(lanes, index), largest); });
-    const Values shift(reduce_max<Scalar>(largest));
-    Values total(Scalar{0});
-    for_each_register<Scalar>(end, [&](const auto& lanes, Index index) {
-      const Values power = exponential(Values(scale) * (visible(lanes, index) - shift));
-      lanes.store(power, values + index);
-      total += power;
-    });
-    scale_row(end, Scalar(1) / reduce_add<Scalar>(total), values);
-    std::fill(values + end, values + length, Scalar{});
+    constexpr Index together = rows_together<Scalar>;
+    // What a row does not see is minus infinity, whose exponential is zero. The largest of nothing is finite.
+    const Values outside(-std::numeric_limits<Scalar>::infinity());
+    const Values lowest((std::numeric_limits<Scalar>::lowest)());
+    for (Index first = 0; first < values.rows; first += together) {
+      const SeenRows<Scalar> rows(values.rows - first, values.columns, [&](Index row) { return visible(first + row); });
+      const auto place = [start = values.row(first), stride = values.stride](Index row, Index column) {
+        return start + row * stride + column;
+      };
+      Values of_rows[static_cast<std::size_t>(together)];
+      ScalarOfRows<Scalar> of_row;
+      std::fill_n(of_rows, together, lowest);
+      rows.for_each([&](const auto& lanes, Index column, Index row, const auto& is_seen) {
+        const Values score = xsimd::select(is_seen, lanes.load(place(row, column)), outside);
+        of_rows[row] = xsimd::max(score, of_rows[row]);
+      });
+      store<Scalar>(reduce_max_each<Scalar>(of_rows), of_row.data());
+      std::fill_n(of_rows, together, Values(Scalar{0}));
+      rows.for_each([&](const auto& lanes, Index column, Index row, const auto& is_seen) {
+        const Values largest(of_row[static_cast<std::size_t>(row)]);
+        const Values score = xsimd::select(is_seen, lanes.load(place(row, column)), outside);
+        const Values power = exponential(Values(scale) * (score - largest));
+        lanes.store(power, place(row, column));
+        of_rows[row] += power;
+      });
+      const Values total = reduce_add_each<Scalar>(of_rows);
+      store<Scalar>(xsimd::select(total == Values(Scalar{0}), total, Values(Scalar(1)) / total), of_row.data());
+      rows.for_each([&](const auto& lanes, Index column, Index row, const auto&) {
+        const Values share(of_row[static_cast<std::size_t>(row)]);
+        lanes.store(lanes.load(place(row, column)) * share, place(row, column));
+      });
+      rows.for_each_unseen(
+          [&](const auto& lanes, Index column, Index row) { lanes.store(Values(Scalar{0}), place(row, column)); });
+    }
   } else {
-    // The largest is a constant shift: softmax does not change with it, and so neither does its derivative.
-    auto largest = real_part(values[0]);
-    for (Index index = 1; index < count; ++index) {
-      largest = (std::max)(largest, real_part(values[index]));
+    for (Index row = 0; row < values.rows; ++row) {
+      Scalar* const scores = values.row(row);
+      Scalar* const end = scores + visible(row);
+      // The largest is a constant shift: softmax does not change with it, and so neither does its derivative.
+      auto largest = real_part(*scores);
+      for (const Scalar* score = scores; score != end; ++score) {
+        largest = (std::max)(largest, real_part(*score));
+      }
+      Scalar total{};
+      for (Scalar* score = scores; score != end; ++score) {
+        *score = exponential(scale * (*score - Scalar(largest)));
+        total += *score;
+      }
+      std::for_each(scores, end, [total](Scalar& weight) { weight /= total; });
+      std::fill(end, scores + values.columns, Scalar{});
     }
-    Scalar total{};
-    for (Index index = 0; index < count; ++index) {
-      values[index] = exponential(scale * (values[index] - Scalar(largest)));
-      total += values[index];
+  }
+}
+
+/// The backward of `softmax_rows`, from its result, `weights`: d = scale * weights * (d - <d, weights>) in place over
+/// what a row sees, and zero beyond.
+template <class Scalar, class Visible>
+inline void softmax_rows_backward(Scalar scale, const MatrixView<const Scalar>& weights, const MatrixView<Scalar>& d,
+                                  const Visible& visible) {
+  if constexpr (is_vectorised<Scalar>) {
+    using Values = Batch<Scalar>;
+    constexpr Index together = rows_together<Scalar>;
+    const Values zero(Scalar{0});
+    for (Index first = 0; first < d.rows; first += together) {
+      const SeenRows<Scalar> rows(d.rows - first, d.columns, [&](Index row) { return visible(first + row); });
+      const auto weight_at = [start = weights.row(first), stride = weights.stride](Index row, Index column) {
+        return start + row * stride + column;
+      };
+      const auto place = [start = d.row(first), stride = d.stride](Index row, Index column) {
+        return start + row * stride + column;
+      };
+      Values of_rows[static_cast<std::size_t>(together)];
+      ScalarOfRows<Scalar> inner;
+      std::fill_n(of_rows, together, zero);
+      // Beyond what a row sees, d may be anything.
+      rows.for_each([&](const auto& lanes, Index column, Index row, const auto& is_seen) {
+        const Values seen = xsimd::select(is_seen, lanes.load(place(row, column)), zero);
+        of_rows[row] = fused_multiply_add(seen, lanes.load(weight_at(row, column)), of_rows[row]);
+      });
+      store<Scalar>(reduce_add_each<Scalar>(of_rows), inner.data());
+      rows.for_each([&](const auto& lanes, Index column, Index row, const auto& is_seen) {
+        const Values difference = lanes.load(place(row, column)) - Values(inner[static_cast<std::size_t>(row)]);
+        const Values result = Values(scale) * lanes.load(weight_at(row, column)) * difference;
+        lanes.store(xsimd::select(is_seen, result, zero), place(row, column));
+      });
+      rows.for_each_unseen([&](const auto& lanes, Index column, Index row) { lanes.store(zero, place(row, column)); });
     }
-    scale_row(count, Scalar(1) / total, values);
-    std::fill(values + count, values + length, Scalar{});
+  } else {
+    for (Index row = 0; row < d.rows; ++row) {
+      const Index count = visible(row);
+      Scalar inner{};
+      for (Index column = 0; column < count; ++column) {
+        inner += d(row, column) * weights(row, column);
+      }
+      for (Index column = 0; column < count; ++column) {
+        d(row, column) = scale * weights(row, column) * (d(row, column) - inner);
+      }
+      std::fill(d.row(row) + count, d.row(row) + d.columns, Scalar{});
+    }
   }
 }
 

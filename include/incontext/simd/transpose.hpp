@@ -13,15 +13,17 @@ INCONTEXT_NAMESPACE_BEGIN
 /// Rows and columns of a block.
 inline constexpr Index transposed_block = 16;
 
-/// target(j, i) = source(i, j) for a block of 16 x 16; strides are from row to row.
+/// target(j, i) = source(i, j) for a block of 16 x 16; strides are from row to row. Of the source only the first `rows`
+/// rows are read, the others are zeros.
 template <class Number>
-inline void transpose_block(const Number* source, Index source_stride, Number* target, Index target_stride) {
+inline void transpose_block(const Number* source, Index source_stride, Number* target, Index target_stride,
+                            Index rows = transposed_block) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(Number) == 4) {
     __m512i row[transposed_block];
     __m512i mixed[transposed_block];
     for (Index index = 0; index < transposed_block; ++index) {
-      row[index] = _mm512_loadu_si512(source + index * source_stride);
+      row[index] = index < rows ? _mm512_loadu_si512(source + index * source_stride) : _mm512_setzero_si512();
     }
     // Pairs of rows, then fours, within lanes of 128 bits; then the lanes themselves.
     for (Index index = 0; index < transposed_block; index += 2) {
@@ -50,7 +52,7 @@ inline void transpose_block(const Number* source, Index source_stride, Number* t
 #endif
   for (Index row = 0; row < transposed_block; ++row) {
     for (Index column = 0; column < transposed_block; ++column) {
-      target[column * target_stride + row] = source[row * source_stride + column];
+      target[column * target_stride + row] = row < rows ? source[row * source_stride + column] : Number{};
     }
   }
 }

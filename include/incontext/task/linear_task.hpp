@@ -64,17 +64,20 @@ class LinearTask {
     }
   }
 
-  /// `count` prompts.
+  /// `count` prompts, drawn on the threads of the executor.
   /// \throws ConfigurationError if count is negative
   /// \throws ShapeError if the prior draws a vector that does not have `dimension` entries
-  [[nodiscard]] Prompts sample(Key key, Index count) const {
+  [[nodiscard]] Prompts sample(Key key, Index count, ExecutorReference executor = {}) const {
     require(count >= 0, "LinearTask::sample: count is ", count, ", expected at least 0");
     Prompts prompts(count, extent_.points, settings_.dimension);
     prompts.key = key;
-    draw_inputs(prompts, key.fold("data"));
-    draw_targets(prompts, key.fold("task"));
-    prompts.labels = prompts.targets;
-    add_label_noise(prompts, settings_.noise, key.fold("noise"));
+    run_in_parts(executor, count, parts_of_sample, [&](Index first, Index last) {
+      draw_inputs(prompts, first, last, key.fold("data"));
+      draw_targets(prompts, first, last, key.fold("task"));
+      std::copy_n(prompts.targets.data() + first * prompts.points, (last - first) * prompts.points,
+                  prompts.labels.data() + first * prompts.points);
+      add_label_noise(prompts, first, last, settings_.noise, key.fold("noise"));
+    });
     return prompts;
   }
 
@@ -102,24 +105,25 @@ class LinearTask {
   { return prior_.weights(); }
 
  private:
-  void draw_inputs(Prompts& prompts, Key key) const {
+  // Both for the prompts [first, last).
+  void draw_inputs(Prompts& prompts, Index first, Index last, Key key) const {
     const Index numbers = prompts.points * prompts.dimension;
-    for (Index prompt = 0; prompt < prompts.count; ++prompt) {
+    for (Index prompt = first; prompt < last; ++prompt) {
       Stream stream(key.fold(prompt));
-      double* const first = prompts.inputs.data() + prompt * numbers;
-      stream.fill_normal(first, first + numbers);
+      double* const inputs = prompts.inputs.data() + prompt * numbers;
+      stream.fill_normal(inputs, inputs + numbers);
     }
     if (settings_.input_factor.size() > 0) {
-      multiply_inputs(prompts.inputs, settings_.input_factor);
+      multiply_inputs(prompts.inputs, first * prompts.points, last * prompts.points, settings_.input_factor);
     }
-    for (Index row = 0; row < prompts.inputs.rows(); ++row) {
+    for (Index row = first * prompts.points; row < last * prompts.points; ++row) {
       double* const input = prompts.inputs.data() + row * prompts.dimension;
       std::fill(input + extent_.dimension, input + prompts.dimension, 0.0);
     }
   }
 
-  void draw_targets(Prompts& prompts, Key key) const {
-    for (Index prompt = 0; prompt < prompts.count; ++prompt) {
+  void draw_targets(Prompts& prompts, Index first, Index last, Key key) const {
+    for (Index prompt = first; prompt < last; ++prompt) {
       Stream stream(key.fold(prompt));
       const Vector weight = prior_.draw(stream, settings_);
       require<ShapeError>(weight.size() == prompts.dimension, "LinearTask::sample: the prior drew ", weight.size(),

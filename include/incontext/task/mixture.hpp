@@ -55,14 +55,14 @@ requires(sizeof...(Tasks) >= 1 && detail::of_one_medium<Tasks...>) class Mixture
   /// \throws ConfigurationError if count is negative
   /// \throws ShapeError if the examples of the tasks differ in shape: in points, say, or the number of instruction
   /// tokens
-  [[nodiscard]] batch_type sample(Key key, Index count) const {
+  [[nodiscard]] batch_type sample(Key key, Index count, ExecutorReference executor = {}) const {
     const std::vector<Index> chosen = components(key, count);
     // Component c is one batch, whose j-th example is the j-th that falls to c. It is sampled even when it is empty, so
     // that tasks that do not fit are noticed whatever the draw; and one after the other, for at most one is kept.
     batch_type batch;
     const auto place = [&](const auto& task, Index component) {
       const Index number = std::count(chosen.begin(), chosen.end(), component);
-      const auto part = task.sample(key.fold("component").fold(component), number);
+      const auto part = sample_on(executor, task, key.fold("component").fold(component), number);
       if (component == 0) {
         batch = part.resized(count);
         batch.key = key;

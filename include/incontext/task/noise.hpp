@@ -10,19 +10,24 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// Adds independent N(0, noise^2) numbers to the labels of `prompts`. Prompt i draws from key.fold(i), point after
-/// point, so neither a larger batch nor a longer prompt changes what a point receives.
-inline void add_label_noise(Prompts& prompts, double noise, Key key) {
+/// Adds independent N(0, noise^2) numbers to the labels of the prompts [first, last). Prompt i draws from key.fold(i),
+/// point after point, so neither a larger batch nor a longer prompt changes what a point receives.
+inline void add_label_noise(Prompts& prompts, Index first, Index last, double noise, Key key) {
   if (noise == 0.0) {
     return;
   }
   std::vector<double> errors(static_cast<std::size_t>(prompts.points));
-  for (Index prompt = 0; prompt < prompts.count; ++prompt) {
+  for (Index prompt = first; prompt < last; ++prompt) {
     Stream(key.fold(prompt)).fill_normal(errors.begin(), errors.end(), noise);
     for (Index point = 0; point < prompts.points; ++point) {
       prompts.labels(prompt, point) += errors[static_cast<std::size_t>(point)];
     }
   }
+}
+
+/// The same for all prompts.
+inline void add_label_noise(Prompts& prompts, double noise, Key key) {
+  add_label_noise(prompts, 0, prompts.count, noise, key);
 }
 
 /// Settings of `NoisyLabels`.
@@ -43,10 +48,12 @@ class NoisyLabels {
   }
 
   /// `count` prompts; the noise does not change the other numbers that a key gives.
-  [[nodiscard]] Prompts sample(Key key, Index count) const {
+  [[nodiscard]] Prompts sample(Key key, Index count, ExecutorReference executor = {}) const {
     // The inner task gets a key of its own: with the same one, two wrappers around each other would add the same noise.
-    Prompts prompts = task_.sample(key.fold("inner"), count);
-    add_label_noise(prompts, settings_.noise, key.fold("noise"));
+    Prompts prompts = sample_on(executor, task_, key.fold("inner"), count);
+    run_in_parts(executor, count, parts_of_sample, [&](Index first, Index last) {
+      add_label_noise(prompts, first, last, settings_.noise, key.fold("noise"));
+    });
     prompts.key = key;
     return prompts;
   }

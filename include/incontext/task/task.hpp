@@ -2,6 +2,7 @@
 /// \file
 /// What a task is. Any type that models this concept works everywhere in the library; nothing is registered.
 
+#include "incontext/core/executor.hpp"
 #include "incontext/task/example_batch.hpp"
 
 #include <concepts>
@@ -36,6 +37,20 @@ using BatchOf = typename detail::BatchOfTask<Type>::type;
 /// A task of one medium.
 template <class Type, class Kind>
 concept TaskOf = Task<Type> && std::same_as<BatchOf<Type>, Kind>;
+
+/// Parts that a batch is drawn in where a task is given an executor.
+inline constexpr Index parts_of_sample = 8;
+
+/// `task.sample(key, count)`, drawn on the executor's threads where the task takes one as a third argument. It does if
+/// every example has streams of its own; so the threads never change a bit.
+template <Task Type>
+[[nodiscard]] BatchOf<Type> sample_on(ExecutorReference executor, const Type& task, Key key, Index count) {
+  if constexpr (requires { task.sample(key, count, executor); }) {
+    return task.sample(key, count, executor);
+  } else {
+    return task.sample(key, count);
+  }
+}
 
 /// How much of a task a curriculum shows: inputs beyond `dimension` are zero, prompts end after `points`.
 struct Extent {
