@@ -154,25 +154,31 @@ struct Silu {
 struct LogisticKernel {
   static double scale(Index head_size) { return 1.0 / std::sqrt(static_cast<double>(head_size)); }
 
-  template <class Scalar>
-  static void forward(Scalar scale, Index visible, Index length, Scalar* scores) {
-    const auto share = static_cast<Scalar>(1.0 / static_cast<double>(visible));
-    transform_row(
-        visible, scores, [=](const auto& score) { return share * logistic(scale * score); },
-        static_cast<const Scalar*>(scores));
-    std::fill(scores + visible, scores + length, Scalar{});
+  /// A row's first visible(row) scores become weights, the rest becomes zero.
+  template <class Scalar, class Visible>
+  static void forward(Scalar scale, const MatrixView<Scalar>& scores, const Visible& visible) {
+    for (Index row = 0; row < scores.rows; ++row) {
+      const auto share = static_cast<Scalar>(1.0 / static_cast<double>(visible(row)));
+      transform_row(
+          visible(row), scores.row(row), [=](const auto& score) { return share * logistic(scale * score); },
+          static_cast<const Scalar*>(scores.row(row)));
+      std::fill(scores.row(row) + visible(row), scores.row(row) + scores.columns, Scalar{});
+    }
   }
 
   /// d_score = scale * d_weight * weight * (1 - weight * visible), in place of d_weights.
-  template <class Scalar>
-  static void backward(Scalar scale, Index visible, Index length, const Scalar* weights, Scalar* d_weights) {
-    const auto one = Scalar(1);
-    const auto tokens = static_cast<Scalar>(static_cast<double>(visible));
-    transform_row(
-        visible, d_weights,
-        [=](const auto& d, const auto& weight) { return scale * d * weight * (one - tokens * weight); },
-        static_cast<const Scalar*>(d_weights), weights);
-    std::fill(d_weights + visible, d_weights + length, Scalar{});
+  template <class Scalar, class Visible>
+  static void backward(Scalar scale, const MatrixView<const Scalar>& weights, const MatrixView<Scalar>& d_weights,
+                       const Visible& visible) {
+    for (Index row = 0; row < d_weights.rows; ++row) {
+      const auto one = Scalar(1);
+      const auto tokens = static_cast<Scalar>(static_cast<double>(visible(row)));
+      transform_row(
+          visible(row), d_weights.row(row),
+          [=](const auto& d, const auto& weight) { return scale * d * weight * (one - tokens * weight); },
+          static_cast<const Scalar*>(d_weights.row(row)), weights.row(row));
+      std::fill(d_weights.row(row) + visible(row), d_weights.row(row) + d_weights.columns, Scalar{});
+    }
   }
 };
 

@@ -19,15 +19,16 @@ TEST_CASE("lanes: the product of lower halves, whatever is in the upper ones") {
 }
 
 TEST_CASE("lanes: look-up in a table, and which lanes are beyond their bounds") {
-  const std::array<double, 9> table = {-4.0, 3.5, -2.0, 1.0, -0.0, 0.5, 2.0, -3.0, 4.0};
+  const std::array<double, 10> table = {-4.0, 3.5, -2.0, 1.0, -0.0, 0.5, 2.0, -3.0, 4.0, 7.0};
   for (std::uint64_t stride = 0; stride < 9; ++stride) {
     const WordLanes indices = lane_numbers() * stride % 9U;
-    const DoubleLanes values = look_up(table.data(), indices);
+    const Neighbours values = look_up(table.data(), indices);
     const DoubleLanes bounds = DoubleLanes{} + 2.0;
-    const unsigned beyond = lanes_beyond(values, bounds);
+    const unsigned beyond = lanes_beyond(values.first, bounds);
     for (std::size_t lane = 0; lane < lane_count; ++lane) {
-      CHECK(values[lane] == table[indices[lane]]);
-      CHECK(((beyond >> lane) & 1U) == (values[lane] >= 2.0 || values[lane] <= -2.0 ? 1U : 0U));
+      CHECK(values.first[lane] == table[indices[lane]]);
+      CHECK(values.second[lane] == table[indices[lane] + 1]);
+      CHECK(((beyond >> lane) & 1U) == (values.first[lane] >= 2.0 || values.first[lane] <= -2.0 ? 1U : 0U));
     }
     CHECK((beyond >> lane_count) == 0U);
   }

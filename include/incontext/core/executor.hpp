@@ -14,6 +14,7 @@
 #include "incontext/core/polled_condition.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <exception>
 #include <mutex>
@@ -149,6 +150,9 @@ struct OpenMpExecutor {
 /// Runs the shards on a pool of threads that lives as long as the executor; the caller's thread is one of them. The
 /// pool serves one `run` at a time: a `run` that comes meanwhile, from another thread or from a shard, has its shards
 /// done by the thread that calls. So the pool's threads are never more than were asked for, whoever shares them.
+///
+/// Shards are taken without a lock. For a lock, threads that find it taken go to sleep, and a step of a small model has
+/// several runs of shards that take less time than waking up.
 class ThreadExecutor {
  public:
   /// \throws ConfigurationError if threads < 1
@@ -158,17 +162,13 @@ class ThreadExecutor {
       workers_.emplace_back([this] { serve(); });
     }
     // OpenMP allocates for a thread that it has not seen: now rather than in a run.
-    std::unique_lock lock(mutex_);
-    done_.wait(lock, [this] { return begun_ == workers_.size(); });
+    done_.wait([this] { return begun_ == workers_.size(); });
   }
   ThreadExecutor(const ThreadExecutor&) = delete;
   ThreadExecutor& operator=(const ThreadExecutor&) = delete;
   ~ThreadExecutor() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-      wake_.notify_all();
-    }
+    stopping_ = true;
+    wake_.notify_all();
     for (std::thread& worker : workers_) {
       worker.join();
     }
@@ -177,62 +177,66 @@ class ThreadExecutor {
   [[nodiscard]] Index workers() const { return static_cast<Index>(workers_.size()) + 1; }
 
   void run(Index shards, ShardFunction work) {
-    std::unique_lock lock(mutex_);
-    if (work_ != nullptr) {
-      lock.unlock();
+    if (is_running_.exchange(true)) {
       return SerialExecutor().run(shards, work);
     }
     work_ = &work;
-    next_ = 0;
     shards_ = shards;
     unfinished_ = shards;
+    left_ = shards;  // last: from now on shards are taken
     wake_.notify_all();
-    work_through(lock);
-    done_.wait(lock, [this] { return unfinished_ == 0; });
-    work_ = nullptr;
-    failure_.rethrow();
+    work_through();
+    done_.wait([this] { return unfinished_ == 0; });
+    detail::FirstFailure failure = std::exchange(failure_, {});
+    is_running_ = false;
+    failure.rethrow();
   }
 
  private:
   void serve() {
     const detail::ShardGuard guard;
-    std::unique_lock lock(mutex_);
     ++begun_;
     done_.notify_all();
     for (;;) {
-      wake_.wait(lock, [this] { return stopping_ || (work_ != nullptr && next_ < shards_); });
+      wake_.wait([this] { return stopping_ || left_ > 0; });
       if (stopping_) {
         return;
       }
-      work_through(lock);
+      work_through();
     }
   }
 
-  // Takes shards until none is left. `lock` is held on entry and on return.
-  void work_through(std::unique_lock<std::mutex>& lock) {
-    while (work_ != nullptr && next_ < shards_) {
-      const Index shard = next_++;
-      const ShardFunction& work = *work_;
-      lock.unlock();
-      std::exception_ptr failure = detail::FirstFailure::attempt(work, shard);
-      lock.lock();
-      failure_.keep(std::move(failure), shard);
+  // Takes shards until none is left.
+  void work_through() {
+    for (Index left = left_; left > 0;) {
+      if (!left_.compare_exchange_weak(left, left - 1)) {
+        continue;
+      }
+      // The run does not end before this shard does, so these are its own.
+      const Index shard = shards_ - left;
+      std::exception_ptr failure = detail::FirstFailure::attempt(*work_, shard);
+      if (failure) {
+        const std::lock_guard lock(failing_);
+        failure_.keep(std::move(failure), shard);
+      }
       if (--unfinished_ == 0) {
         done_.notify_all();
       }
+      left = left_;
     }
   }
 
-  std::mutex mutex_;
+  std::atomic<bool> is_running_{false};
+  std::atomic<const ShardFunction*> work_{nullptr};
+  std::atomic<Index> shards_{0};
+  std::atomic<Index> left_{0};  // to be taken
+  std::atomic<Index> unfinished_{0};
+  std::atomic<std::size_t> begun_{0};  // workers
+  std::atomic<bool> stopping_{false};
+  std::mutex failing_;
+  detail::FirstFailure failure_;
   PolledCondition wake_;
   PolledCondition done_;
-  const ShardFunction* work_ = nullptr;
-  Index next_ = 0;
-  Index shards_ = 0;
-  Index unfinished_ = 0;
-  std::size_t begun_ = 0;  // workers
-  bool stopping_ = false;
-  detail::FirstFailure failure_;
   std::vector<std::thread> workers_;
 };
 

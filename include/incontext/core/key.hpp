@@ -281,10 +281,11 @@ class Stream {
     const auto transform = [&](detail::WordLanes draws, std::uint64_t position, double* values) {
       const detail::WordLanes layers = draws % detail::Ziggurat::layers;
       const auto widths = std::bit_cast<detail::DoubleLanes>(0x4000000000000000U | draws >> 12U) - 3.0;
-      const detail::DoubleLanes normals = widths * detail::look_up(ziggurat.edge.data(), layers);
+      const detail::Neighbours edges = detail::look_up(ziggurat.edge.data(), layers);
+      const detail::DoubleLanes normals = widths * edges.first;
       std::memcpy(values, &normals, sizeof normals);
-      const detail::DoubleLanes bounds = detail::look_up(ziggurat.edge.data() + 1, layers);
-      for (unsigned undecided = detail::lanes_beyond(normals, bounds); undecided != 0; undecided &= undecided - 1) {
+      for (unsigned undecided = detail::lanes_beyond(normals, edges.second); undecided != 0;
+           undecided &= undecided - 1) {
         const auto lane = static_cast<std::size_t>(std::countr_zero(undecided));
         values[lane] = decide_normal(draws[lane], position + 2 * lane);
       }

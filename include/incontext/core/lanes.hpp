@@ -54,18 +54,32 @@ inline constexpr std::size_t lane_count = lane_bytes / sizeof(std::uint64_t);
 #endif
 }
 
-/// table[index] in every lane.
-[[nodiscard]] inline DoubleLanes look_up(const double* table, WordLanes indices) {
+/// table[index] in every lane, and table[index + 1].
+struct Neighbours {
+  DoubleLanes first;
+  DoubleLanes second;
+};
+
+/// Processors gather a lane at a time, so that it pays to load every pair at once and to sort the halves in registers.
+[[nodiscard]] inline Neighbours look_up(const double* table, WordLanes indices) {
 #if defined(__AVX512F__)
-  return std::bit_cast<DoubleLanes>(_mm512_i64gather_pd(std::bit_cast<__m512i>(indices), table, sizeof(double)));
-#elif defined(__AVX2__) && defined(__FMA__)
-  return std::bit_cast<DoubleLanes>(_mm256_i64gather_pd(table, std::bit_cast<__m256i>(indices), sizeof(double)));
+  const auto pairs = [&](std::size_t first) {  // of every other lane, from this one on
+    __m512d lanes = _mm512_castpd128_pd512(_mm_loadu_pd(table + indices[first]));
+    lanes = _mm512_insertf64x2(lanes, _mm_loadu_pd(table + indices[first + 2]), 1);
+    lanes = _mm512_insertf64x2(lanes, _mm_loadu_pd(table + indices[first + 4]), 2);
+    return _mm512_insertf64x2(lanes, _mm_loadu_pd(table + indices[first + 6]), 3);
+  };
+  const __m512d even = pairs(0);
+  const __m512d odd = pairs(1);
+  return {std::bit_cast<DoubleLanes>(_mm512_unpacklo_pd(even, odd)),
+          std::bit_cast<DoubleLanes>(_mm512_unpackhi_pd(even, odd))};
 #else
-  DoubleLanes values{};
+  Neighbours neighbours{};
   for (std::size_t lane = 0; lane < lane_count; ++lane) {
-    values[lane] = table[indices[lane]];
+    neighbours.first[lane] = table[indices[lane]];
+    neighbours.second[lane] = table[indices[lane] + 1];
   }
-  return values;
+  return neighbours;
 #endif
 }
 

@@ -33,7 +33,8 @@ struct Gelu {
   template <class Value>
   static std::pair<Value, Value> value_and_derivative(const Value& x) {
     const Value square = x * x;
-    const Value gate = logistic(x * (constant<Value>(two_root) + constant<Value>(two_root * cubic) * square));
+    const Value minus_twice_u = x * (constant<Value>(-two_root) - constant<Value>(two_root * cubic) * square);
+    const Value gate = constant<Value>(1) / (constant<Value>(1) + exponential(minus_twice_u));
     const Value result = x * gate;
     const Value slope = constant<Value>(two_root) + constant<Value>(3 * two_root * cubic) * square;
     return {result, gate + result * (constant<Value>(1) - gate) * slope};

@@ -80,10 +80,12 @@ class Block {
     return output;
   }
 
-  /// From the gradient of the output to that of the input, [rows, width].
+  /// From the gradient of the output to that of the input, [rows, width], which is written to `d_input` where that is
+  /// given; it may be `d_output`.
   template <class Scalar>
   MatrixView<Scalar> backward(WeightsOf<Scalar> weights, SequenceShape shape, MatrixView<const Scalar> d_output,
-                              const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace) const {
+                              const Cache<Scalar>& cache, Scalar* gradients, Workspace<Scalar>& workspace,
+                              MatrixView<Scalar> d_input = {}) const {
     MatrixView<const Scalar> d_middle = d_output;
     if constexpr (FeedForward::is_present) {
       const SequenceShape rest = shape_of_read(shape, cache.read);
@@ -100,7 +102,7 @@ class Block {
       d_middle = d_start;
     }
     return norm_backward_onto(attention_norm_, d_middle, weights, shape, d_normed, cache.attention_norm, gradients,
-                              workspace);
+                              workspace, d_input);
   }
 
  private:

@@ -43,6 +43,15 @@ class Embedding {
       require<ShapeError>(input.shape.tokens <= positions_, "a sequence of ", input.shape.tokens,
                           " tokens, but the model has ", positions_, " positions");
     }
+    int smallest = 0;
+    int largest = ModelInput<Scalar>::continuous;
+    for (const int id : input.ids) {
+      smallest = (std::min)(smallest, id);
+      largest = (std::max)(largest, id);
+    }
+    if (smallest >= (inputs_ > 0 ? ModelInput<Scalar>::continuous : 0) && largest < vocabulary_) {
+      return;
+    }
     for (const int id : input.ids) {
       require<ShapeError>(id == ModelInput<Scalar>::continuous || (id >= 0 && id < vocabulary_), "token ", id,
                           " is outside the vocabulary of ", vocabulary_);
@@ -65,15 +74,23 @@ class Embedding {
     workspace.release(mark);
     for (Index row = 0; row < output.rows; ++row) {
       const int id = input.ids[static_cast<std::size_t>(row)];
+      Scalar* const values = output.row(row);
       if (id >= 0) {
-        const Scalar* embedding = weights.vector(table_) + id * width_;
-        std::copy(embedding, embedding + width_, output.row(row));
-      } else {
-        add_row(width_, weights.vector(bias_), output.row(row));
+        copy_row(width_, weights.vector(table_) + id * width_, values);
       }
-      if constexpr (Position::is_present) {
-        add_row(width_, weights.vector(position_) + (row % input.shape.tokens) * width_, output.row(row));
-      }
+      const Scalar* const bias = id >= 0 ? nullptr : weights.vector(bias_);
+      const Scalar* const position =
+          Position::is_present ? weights.vector(position_) + (row % input.shape.tokens) * width_ : nullptr;
+      for_each_register<Scalar>(width_, [&](const auto& lanes, Index column) {
+        auto value = lanes.load(values + column);
+        if (bias != nullptr) {
+          value += lanes.load(bias + column);
+        }
+        if constexpr (Position::is_present) {
+          value += lanes.load(position + column);
+        }
+        lanes.store(value, values + column);
+      });
     }
     return output;
   }
@@ -93,12 +110,21 @@ class Embedding {
         }
       }
     }
-    for (Index row = 0; row < d_output.rows; ++row) {
-      const int id = input.ids[static_cast<std::size_t>(row)];
-      Scalar* target = id >= 0 ? vector_of(gradients, table_) + id * width_ : vector_of(gradients, bias_);
-      add_row(width_, d_output.row(row), target);
-      if constexpr (Position::is_present) {
-        add_row(width_, d_output.row(row), vector_of(gradients, position_) + (row % input.shape.tokens) * width_);
+    if (vocabulary_ == 0) {
+      add_column_sums<Scalar>(d_output, vector_of(gradients, bias_));
+    } else {
+      for (Index row = 0; row < d_output.rows; ++row) {
+        const int id = input.ids[static_cast<std::size_t>(row)];
+        add_row(width_, d_output.row(row),
+                id >= 0 ? vector_of(gradients, table_) + id * width_ : vector_of(gradients, bias_));
+      }
+    }
+    if constexpr (Position::is_present) {
+      // The rows of one place, of all sequences.
+      const Index tokens = input.shape.tokens;
+      for (Index token = 0; token < tokens; ++token) {
+        add_column_sums<Scalar>({d_output.row(token), input.shape.sequences, width_, tokens * d_output.stride},
+                                vector_of(gradients, position_) + token * width_);
       }
     }
   }

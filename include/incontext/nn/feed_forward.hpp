@@ -16,6 +16,10 @@ INCONTEXT_NAMESPACE_BEGIN
   return precision == Precision::bf16x3 ? hidden : (std::min)(Index{128}, hidden);
 }
 
+/// Whether a feed-forward part keeps the activation's value and its derivative for the backward pass, and not what it
+/// was applied to: twice the memory, and no second exponential. It pays while a layer's are near, some 2 KiB a row.
+[[nodiscard]] constexpr bool keeps_activation(Index hidden) { return hidden <= 256; }
+
 /// y = activation(x W1 + b1) W2 + b2, on [rows, width] with `hidden` units between. Derivation:
 /// docs/derivations/feed_forward.md.
 template <class Activation>
@@ -26,7 +30,8 @@ class FeedForward {
   template <class Scalar>
   struct Cache {
     Linear::Cache<Scalar> expand;
-    MatrixView<const Scalar> before;  // [rows, hidden], what the activation is applied to
+    MatrixView<const Scalar> after;   // [rows, hidden], the activation, where it is kept
+    MatrixView<const Scalar> before;  // [rows, hidden], what it is applied to; where it is kept, its derivative there
   };
 
   FeedForward() = default;
@@ -54,20 +59,24 @@ class FeedForward {
   MatrixView<Scalar> forward_onto(std::type_identity_t<MatrixView<const Scalar>> addend, WeightsOf<Scalar> weights,
                                   SequenceShape shape, MatrixView<const Scalar> input, Cache<Scalar>& cache,
                                   Workspace<Scalar>& workspace) const {
+    const bool is_kept = keeps_activation(expand_.outputs());
     const MatrixView<Scalar> before = workspace.take(shape.rows(), expand_.outputs());
+    const MatrixView<Scalar> kept = is_kept ? workspace.take(shape.rows(), expand_.outputs()) : MatrixView<Scalar>{};
     const MatrixView<Scalar> output = workspace.take(shape.rows(), contract_.outputs());
     cache.expand.input = input;
+    cache.after = kept;
     cache.before = before;
     const Portions<Scalar> portions(*this, Orientation::as_stored, weights, workspace);
     Workspace<Scalar>& temporary = workspace.temporary();
-    const MatrixView<Scalar> room = temporary.take(shape.rows(), portions.most);
+    const MatrixView<Scalar> room = is_kept ? MatrixView<Scalar>{} : temporary.take(shape.rows(), portions.most);
     const LeftOperand<Scalar> x = left_operand(weights.precision(), input, Orientation::as_stored, temporary);
     MatrixView<const Scalar> start = addend;
     for (Index first = 0; first < expand_.outputs(); first += portions.most) {
       const Index units = (std::min)(portions.most, expand_.outputs() - first);
-      const MatrixView<Scalar> after = room.block(0, 0, shape.rows(), units);
+      const MatrixView<Scalar> after =
+          is_kept ? kept.block(0, first, shape.rows(), units) : room.block(0, 0, shape.rows(), units);
       const auto activate_tile = [&](const MatrixView<Scalar>& tile, Index row, Index column) {
-        activate<Scalar>(tile, after.block(row, column, tile.rows, tile.columns));
+        activate<Scalar>(is_kept, tile, after.block(row, column, tile.rows, tile.columns));
       };
       multiply<Scalar>(x, portions.expand.part_of_columns(first, units), before.block(0, first, shape.rows(), units),
                        {weights.vector(expand_.bias()) + first, {}}, workspace, activate_tile);
@@ -84,15 +93,16 @@ class FeedForward {
     return backward_from(cache.expand.input, weights, shape, d_output, cache, gradients, workspace);
   }
 
-  /// The same with the input handed in: it need not have been kept. The activation is computed again, together with its
-  /// derivative, on every tile of the gradient that has to be multiplied by it.
+  /// The same with the input handed in: it need not have been kept. Where the activation was not kept, it is computed
+  /// again, together with its derivative, on every tile of the gradient that has to be multiplied by it.
   template <class Scalar>
   MatrixView<Scalar> backward_from(std::type_identity_t<MatrixView<const Scalar>> input, WeightsOf<Scalar> weights,
                                    SequenceShape shape, MatrixView<const Scalar> d_output, const Cache<Scalar>& cache,
                                    Scalar* gradients, Workspace<Scalar>& workspace) const {
     const MatrixView<Scalar> d_input = workspace.take(shape.rows(), input.columns);
     const Portions<Scalar> portions(*this, Orientation::transposed, weights, workspace);
-    const MatrixView<Scalar> room = workspace.take(shape.rows(), portions.most);
+    const bool is_kept = cache.after.data != nullptr;
+    const MatrixView<Scalar> room = is_kept ? MatrixView<Scalar>{} : workspace.take(shape.rows(), portions.most);
     const MatrixView<Scalar> d_room = workspace.take(shape.rows(), portions.most);
     const auto left = [&](MatrixView<const Scalar> matrix, Orientation orientation) {
       return left_operand(weights.precision(), matrix, orientation, workspace);
@@ -109,11 +119,17 @@ class FeedForward {
     MatrixView<const Scalar> start;
     for (Index first = 0; first < expand_.outputs(); first += portions.most) {
       const Index units = (std::min)(portions.most, expand_.outputs() - first);
-      const MatrixView<Scalar> after = room.block(0, 0, shape.rows(), units);
+      const MatrixView<Scalar> again = is_kept ? room : room.block(0, 0, shape.rows(), units);
+      const MatrixView<const Scalar> after =
+          is_kept ? cache.after.block(0, first, shape.rows(), units) : MatrixView<const Scalar>(again);
       const MatrixView<Scalar> d_before = d_room.block(0, 0, shape.rows(), units);
       const auto differentiate_tile = [&](const MatrixView<Scalar>& d_after, Index row, Index column) {
-        differentiate<Scalar>(cache.before.block(row, first + column, d_after.rows, d_after.columns), d_after,
-                              after.block(row, column, d_after.rows, d_after.columns));
+        const MatrixView<const Scalar> before = cache.before.block(row, first + column, d_after.rows, d_after.columns);
+        if (is_kept) {
+          multiply_elements<Scalar>(before, d_after);
+        } else {
+          differentiate<Scalar>(before, d_after, again.block(row, column, d_after.rows, d_after.columns));
+        }
       };
       multiply<Scalar>(dy_left, portions.contract.part_of_columns(first, units), d_before, {}, workspace,
                        differentiate_tile);
@@ -165,12 +181,30 @@ class FeedForward {
     const PackedOperand<Scalar> contract;
   };
 
-  /// after = activation(before).
+  /// after = activation(before); where that is kept, before becomes the derivative there.
   template <class Scalar>
-  static void activate(const MatrixView<const Scalar>& before, const MatrixView<Scalar>& after) {
+  static void activate(bool is_kept, const MatrixView<Scalar>& before, const MatrixView<Scalar>& after) {
     for (Index row = 0; row < before.rows; ++row) {
+      for_each_register<Scalar>(before.columns, [&](const auto& lanes, Index index) {
+        const auto x = lanes.load(before.row(row) + index);
+        if (is_kept) {
+          const auto [value, derivative] = value_and_derivative<Activation>(x);
+          lanes.store(value, after.row(row) + index);
+          lanes.store(derivative, before.row(row) + index);
+        } else {
+          lanes.store(Activation::value(x), after.row(row) + index);
+        }
+      });
+    }
+  }
+
+  /// d *= factors, element by element.
+  template <class Scalar>
+  static void multiply_elements(const MatrixView<const Scalar>& factors, const MatrixView<Scalar>& d) {
+    for (Index row = 0; row < d.rows; ++row) {
       transform_row(
-          before.columns, after.row(row), [](const auto& x) { return Activation::value(x); }, before.row(row));
+          d.columns, d.row(row), [](const auto& left, const auto& right) { return left * right; },
+          static_cast<const Scalar*>(d.row(row)), factors.row(row));
     }
   }
 

@@ -10,19 +10,24 @@
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// addend + the norm's backward, in one pass where the norm has `backward_onto`.
+/// addend + the norm's backward, in one pass where the norm has `backward_onto`. It is written to `d_input`, which may
+/// be the addend, or where that is none to the workspace.
 template <class Norm, class Scalar>
-[[nodiscard]] inline MatrixView<Scalar> norm_backward_onto(const Norm& norm,
-                                                           std::type_identity_t<MatrixView<const Scalar>> addend,
-                                                           WeightsOf<Scalar> weights, SequenceShape shape,
-                                                           MatrixView<const Scalar> d_output,
-                                                           const typename Norm::template Cache<Scalar>& cache,
-                                                           Scalar* gradients, Workspace<Scalar>& workspace) {
-  if constexpr (requires { norm.backward_onto(addend, weights, shape, d_output, cache, gradients, workspace); }) {
-    return norm.backward_onto(addend, weights, shape, d_output, cache, gradients, workspace);
+[[nodiscard]] inline MatrixView<Scalar> norm_backward_onto(
+    const Norm& norm, std::type_identity_t<MatrixView<const Scalar>> addend, WeightsOf<Scalar> weights,
+    SequenceShape shape, MatrixView<const Scalar> d_output, const typename Norm::template Cache<Scalar>& cache,
+    Scalar* gradients, Workspace<Scalar>& workspace, MatrixView<Scalar> d_input = {}) {
+  if constexpr (requires {
+                  norm.backward_onto(addend, weights, shape, d_output, cache, gradients, workspace, d_input);
+                }) {
+    return norm.backward_onto(addend, weights, shape, d_output, cache, gradients, workspace, d_input);
   } else {
-    const MatrixView<Scalar> d_input = norm.backward(weights, shape, d_output, cache, gradients, workspace);
-    add_matrix(addend, d_input);
+    const MatrixView<Scalar> sum = norm.backward(weights, shape, d_output, cache, gradients, workspace);
+    add_matrix(addend, sum);
+    if (d_input.data == nullptr) {
+      return sum;
+    }
+    copy_matrix<Scalar>(sum, d_input);
     return d_input;
   }
 }
@@ -101,13 +106,16 @@ class LayerNorm {
   }
 
   /// With n the normalised row and e = gain * dy: dx = addend + (e - mean(e) - n mean(e n)) / deviation. The addend has
-  /// the shape of dx, or is none.
+  /// the shape of dx, or is none. dx is written to `d_input`, which may be the addend, or to the workspace.
   template <class Scalar>
   MatrixView<Scalar> backward_onto(std::type_identity_t<MatrixView<const Scalar>> addend, WeightsOf<Scalar> weights,
                                    SequenceShape shape, MatrixView<const Scalar> d_output, const Cache<Scalar>& cache,
-                                   Scalar* gradients, Workspace<Scalar>& workspace) const {
+                                   Scalar* gradients, Workspace<Scalar>& workspace,
+                                   MatrixView<Scalar> d_input = {}) const {
     const Index width = gain_.size;
-    const MatrixView<Scalar> d_input = workspace.take(shape.rows(), width);
+    if (d_input.data == nullptr) {
+      d_input = workspace.take(shape.rows(), width);
+    }
     const Scalar scale = Scalar(1) / static_cast<Scalar>(static_cast<double>(width));
     const Scalar* gain = weights.vector(gain_);
     Scalar* d_gain = vector_of(gradients, gain_);

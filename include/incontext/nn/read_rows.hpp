@@ -6,6 +6,7 @@
 #include "incontext/core/matrix.hpp"
 #include "incontext/core/workspace.hpp"
 #include "incontext/nn/layer.hpp"
+#include "incontext/simd/batch.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -30,7 +31,7 @@ template <class Scalar>
   }
   const MatrixView<Scalar> some = workspace.take(static_cast<Index>(read.size()), all.columns);
   for (Index place = 0; place < some.rows; ++place) {
-    std::copy_n(all.row(read[static_cast<std::size_t>(place)]), all.columns, some.row(place));
+    copy_row(all.columns, all.row(read[static_cast<std::size_t>(place)]), some.row(place));
   }
   return some;
 }
@@ -38,11 +39,13 @@ template <class Scalar>
 /// Its derivative: the rows back where they came from, between zeros.
 template <class Scalar>
 inline void scatter(const MatrixView<const Scalar>& some, ReadRows read, const MatrixView<Scalar>& all) {
+  Index place = 0;
   for (Index row = 0; row < all.rows; ++row) {
-    std::fill_n(all.row(row), all.columns, Scalar{});
-  }
-  for (Index place = 0; place < some.rows; ++place) {
-    std::copy_n(some.row(place), all.columns, all.row(read[static_cast<std::size_t>(place)]));
+    if (place < some.rows && read[static_cast<std::size_t>(place)] == row) {
+      copy_row(all.columns, some.row(place++), all.row(row));
+    } else {
+      transform_row(all.columns, all.row(row), [] { return Register<Scalar>(Scalar{}); });
+    }
   }
 }
 

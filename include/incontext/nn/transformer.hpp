@@ -155,6 +155,11 @@ class Transformer {
       copy_matrix<Scalar>(d_in, target);
       workspace.release(mark);
     };
+    const auto back_block = [&](std::size_t layer, MatrixView<const Scalar> d_out) {
+      const auto mark = workspace.mark();
+      blocks_[layer].backward(weights, input.shape, d_out, cache.blocks[layer], into, workspace, d_stream);
+      workspace.release(mark);
+    };
     const auto mark = workspace.mark();
     const SequenceShape read = input.output_shape();
     MatrixView<Scalar> d_last = input.read.empty() ? d_stream : workspace.take(read.rows(), settings_.width);
@@ -164,10 +169,10 @@ class Transformer {
       scatter<Scalar>(d_last, input.read, d_stream);  // the last block was run on all rows, for a probe
       d_last = d_stream;
     }
-    back(blocks_.back(), input.shape, d_last, cache.blocks.back(), d_stream);
+    back_block(blocks_.size() - 1, d_last);
     workspace.release(mark);
     for (std::size_t layer = blocks_.size() - 1; layer-- > 0;) {
-      back(blocks_[layer], input.shape, d_stream, cache.blocks[layer], d_stream);
+      back_block(layer, d_stream);
     }
     embedding_.backward(input, MatrixView<const Scalar>(d_stream), into, workspace);
   }
@@ -199,9 +204,10 @@ class Transformer {
     const Index joint = room(all, 3 * width);
     const Index apart = named > 0 ? room(read, width) + room(all, 2 * width) : joint;
     // Of a block of which `rows` are read.
+    const Index activations = keeps_activation(hidden) ? 2 : 1;  // what is kept of every hidden unit
     const auto kept_by = [&](Index rows, Index qkv) {
-      return qkv + 3 * room(rows, width) + room(rows, hidden) + room(settings_.heads * rows, padded<Scalar>(tokens)) +
-             room(all, 2) + room(rows, 2);
+      return qkv + 3 * room(rows, width) + activations * room(rows, hidden) +
+             room(settings_.heads * rows, padded<Scalar>(tokens)) + room(all, 2) + room(rows, 2);
     };
     const Index kept = (settings_.layers - 1) * kept_by(all, joint) + kept_by(read, apart) + 2 * room(all, width) +
                        room(read, 2) + 2 * room(read, outputs);
@@ -229,7 +235,7 @@ class Transformer {
     const auto expanding = [&](Index rows) {
       const Index right_of_units =
           (std::max)(right(rows, units), right(rows, hidden % units));  // of the last ones, too
-      return 2 * room(rows, width) + 2 * room(rows, units) + right(rows, width) + right_of_units +
+      return 2 * room(rows, width) + (3 - activations) * room(rows, units) + right(rows, width) + right_of_units +
              (low ? 2 * pairs(rows, width) + pairs(rows, units)
                   : (std::max)(copied(rows, width, units), copied(rows, units, width)));
     };
@@ -263,8 +269,8 @@ class Transformer {
     const auto lefts = [&](Index rows, Index columns) { return low ? pairs(rows, columns) : 0; };
     const Index asking = stream + if_named(2 * some) + (std::max)(operand_of_head, lefts(all, width));
     const Index rows_fed = settings_.layers > 1 ? all : read;
-    const Index feeding =
-        room(rows_fed, width) + room(rows_fed, units) + lefts(rows_fed, width) + lefts(rows_fed, units);
+    const Index feeding = room(rows_fed, width) + (2 - activations) * room(rows_fed, units) + lefts(rows_fed, width) +
+                          lefts(rows_fed, units);
     const Index d_joint = settings_.layers > 1 || named == 0 ? 3 * width : 2 * width;
     const Index backward = some + lefts(all, d_joint);  // the final norm's output is there, too
     return {kept + (std::max)(last, others), (std::max)({asking, feeding, backward})};

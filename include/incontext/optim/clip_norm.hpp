@@ -13,15 +13,21 @@ INCONTEXT_NAMESPACE_BEGIN
 /// The Euclidean norm of all parameters together, summed in double.
 template <class Scalar>
 [[nodiscard]] double global_norm(const ParameterBuffer<Scalar>& buffer) {
-  // Eight sums side by side, added at the end: a fixed order that the compiler can vectorise.
-  double sums[8] = {};
-  const Index whole = buffer.size() / 8 * 8;  // a buffer is a multiple of 16
-  for (Index index = 0; index < whole; index += 8) {
-    for (Index lane = 0; lane < 8; ++lane) {
-      const auto value = static_cast<double>(buffer.data()[index + lane]);
+  // Sums side by side, added at the end: a fixed order that the compiler can vectorise, and several registers of them,
+  // so that an addition does not wait for the one before.
+  constexpr Index together = 64;
+  double sums[together] = {};
+  const Index whole = buffer.size() / together * together;
+  const auto add = [&](Index first, Index count) {
+    for (Index lane = 0; lane < count; ++lane) {
+      const auto value = static_cast<double>(buffer.data()[first + lane]);
       sums[lane] += value * value;
     }
+  };
+  for (Index first = 0; first < whole; first += together) {
+    add(first, together);
   }
+  add(whole, buffer.size() - whole);
   double total = 0.0;
   for (const double sum : sums) {
     total += sum;

@@ -212,8 +212,10 @@ inline void product_panel(const LeftOperand<Scalar>& a, const PackedPanels<Scala
       const Scalar* const onto = is_first ? start.addend.data : c.data;
       const Index onto_stride = is_first ? start.addend.stride : c.stride;
       const Scalar* const addend = onto == nullptr ? nullptr : onto + row * onto_stride + first_column;
+      // Where the rows see the first register's columns only, the others are left as they are.
+      const bool is_half = columns > batch_size<Scalar> && part.last_column <= first_column + batch_size<Scalar>;
       product_tile<Scalar>(
-          rows, columns, width, to - from,
+          rows, is_half ? batch_size<Scalar> : columns, is_half ? batch_size<Scalar> : width, to - from,
           {a.data + (row - first_row) * a.row_stride + from * a.inner_stride, a.row_stride, a.inner_stride},
           panel + from * b_stride, b_stride, is_first && start.bias != nullptr ? start.bias + first_column : nullptr,
           addend, onto_stride, target, c.stride);
