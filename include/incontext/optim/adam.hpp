@@ -43,8 +43,8 @@ class Adam {
   }
 
   template <class Scalar>
-  void update(ParameterBuffer<Scalar>& updates, const ParameterBuffer<Scalar>&, Index step,
-              State<Scalar>& state) const {
+  void update(ParameterBuffer<Scalar>& updates, const ParameterBuffer<Scalar>&, Index step, State<Scalar>& state,
+              ExecutorReference executor = {}) const {
     const auto time = static_cast<double>(step + 1);
     const auto keep_first = static_cast<Scalar>(settings_.first_decay);
     const auto add_first = static_cast<Scalar>(1.0 - settings_.first_decay);
@@ -54,16 +54,21 @@ class Adam {
     const auto second_correction = static_cast<Scalar>(1.0 / (1.0 - std::pow(settings_.second_decay, time)));
     const auto epsilon = static_cast<Scalar>(settings_.epsilon);
     using Values = Batch<Scalar>;
-    for (Index index = 0; index < updates.size(); index += batch_size<Scalar>) {  // buffers are whole batches
-      const auto gradient = Values::load_aligned(updates.data() + index);
-      const auto first = keep_first * Values::load_aligned(state.first_moment.data() + index) + add_first * gradient;
-      const auto second =
-          keep_second * Values::load_aligned(state.second_moment.data() + index) + add_second * gradient * gradient;
-      first.store_aligned(state.first_moment.data() + index);
-      second.store_aligned(state.second_moment.data() + index);
-      const Values update = first_correction * first / (xsimd::sqrt(second_correction * second) + epsilon);
-      update.store_aligned(updates.data() + index);
-    }
+    Scalar* const values = updates.data();
+    Scalar* const first_moments = state.first_moment.data();
+    Scalar* const second_moments = state.second_moment.data();
+    const auto update_slice = [=](Index begin, Index end, Index) {
+      for (Index index = begin; index < end; index += batch_size<Scalar>) {  // slices are whole batches
+        const auto gradient = Values::load_aligned(values + index);
+        const auto first = keep_first * Values::load_aligned(first_moments + index) + add_first * gradient;
+        const auto second = keep_second * Values::load_aligned(second_moments + index) + add_second * gradient * gradient;
+        first.store_aligned(first_moments + index);
+        second.store_aligned(second_moments + index);
+        const Values update = first_correction * first / (xsimd::sqrt(second_correction * second) + epsilon);
+        update.store_aligned(values + index);
+      }
+    };
+    for_each_slice(executor, updates.size(), update_slice);
   }
 
   template <class State, class Visitor>

@@ -27,9 +27,9 @@ class Chain {
   }
   template <class Scalar>
   void update(ParameterBuffer<Scalar>& updates, const ParameterBuffer<Scalar>& parameters, Index step,
-              State<Scalar>& state) const {
+              State<Scalar>& state, ExecutorReference executor = {}) const {
     for_each(state, [&](const auto& part, auto& its_state, std::size_t) {
-      part.update(updates, parameters, step, its_state);
+      update_on(executor, part, updates, parameters, step, its_state);
     });
   }
   /// Names are prefixed with the part's place in the chain: "1.adam.first_moment".

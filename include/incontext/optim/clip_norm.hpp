@@ -5,29 +5,49 @@
 #include "incontext/core/error.hpp"
 #include "incontext/optim/gradient_transform.hpp"
 
+#include <array>
 #include <cmath>
+#include <cstddef>
 #include <string>
 
 INCONTEXT_NAMESPACE_BEGIN
 
-/// The Euclidean norm of all parameters together, summed in double.
+namespace detail {
+
+/// The sum of squares, in double.
 template <class Scalar>
-[[nodiscard]] double global_norm(const ParameterBuffer<Scalar>& buffer) {
+[[nodiscard]] double sum_of_squares(const Scalar* values, Index size) {
   // Sums side by side, added at the end: a fixed order that the compiler can vectorise, and several registers of them,
   // so that an addition does not wait for the one before.
   constexpr Index together = 64;
   double sums[together] = {};
-  const Index whole = buffer.size() / together * together;
+  const Index whole = size / together * together;
   const auto add = [&](Index first, Index count) {
     for (Index lane = 0; lane < count; ++lane) {
-      const auto value = static_cast<double>(buffer.data()[first + lane]);
+      const auto value = static_cast<double>(values[first + lane]);
       sums[lane] += value * value;
     }
   };
   for (Index first = 0; first < whole; first += together) {
     add(first, together);
   }
-  add(whole, buffer.size() - whole);
+  add(whole, size - whole);
+  double total = 0.0;
+  for (const double sum : sums) {
+    total += sum;
+  }
+  return total;
+}
+
+}  // namespace detail
+
+/// The Euclidean norm of all parameters together, summed in double: slice by slice, and these in order.
+template <class Scalar>
+[[nodiscard]] double global_norm(const ParameterBuffer<Scalar>& buffer, ExecutorReference executor = {}) {
+  std::array<double, most_slices> sums{};
+  for_each_slice(executor, buffer.size(), [&](Index first, Index last, Index slice) {
+    sums[static_cast<std::size_t>(slice)] = detail::sum_of_squares(buffer.data() + first, last - first);
+  });
   double total = 0.0;
   for (const double sum : sums) {
     total += sum;
@@ -43,10 +63,11 @@ class ClipNorm : public StatelessTransform {
     require(std::isfinite(norm) && norm > 0.0, "clip_norm: norm is ", norm, ", expected a finite number above 0");
   }
   template <class Scalar>
-  void update(ParameterBuffer<Scalar>& updates, const ParameterBuffer<Scalar>&, Index, State<Scalar>&) const {
-    const double norm = global_norm(updates);
+  void update(ParameterBuffer<Scalar>& updates, const ParameterBuffer<Scalar>&, Index, State<Scalar>&,
+              ExecutorReference executor = {}) const {
+    const double norm = global_norm(updates, executor);
     if (norm > norm_) {
-      updates *= static_cast<Scalar>(norm_ / norm);
+      scale(updates, static_cast<Scalar>(norm_ / norm), executor);
     }
   }
   [[nodiscard]] std::string describe() const { return text("clip_norm(", norm_, ")"); }

@@ -4,9 +4,12 @@
 /// ones before made of it, into something nearer the update that is added to the parameters.
 
 #include "incontext/core/config.hpp"
+#include "incontext/core/executor.hpp"
 #include "incontext/core/parameters.hpp"
+#include "incontext/simd/row_kernels.hpp"
 
 #include <concepts>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -39,5 +42,40 @@ struct StatelessTransform {
   template <class State, class Visitor>
   void visit(State&, Visitor&&) const {}
 };
+
+/// Slices of a buffer at most.
+inline constexpr std::size_t most_slices = 8;
+
+/// Calls `work(first, last, slice)` for slices of a buffer of `size` scalars, whole cache lines each. A small buffer is
+/// one slice: it is done before another thread has begun.
+template <class Work>
+inline void for_each_slice(ExecutorReference executor, Index size, const Work& work) {
+  constexpr Index line = 16;  // a buffer is a multiple of it
+  const Index lines = size / line;
+  const Index slices = size < Index{1} << 17 ? 1 : static_cast<Index>(most_slices);
+  executor.run(slices, [&](Index slice) {
+    work(lines * slice / slices * line, lines * (slice + 1) / slices * line, slice);
+  });
+}
+
+/// updates *= factor.
+template <class Scalar>
+inline void scale(ParameterBuffer<Scalar>& updates, Scalar factor, ExecutorReference executor) {
+  for_each_slice(executor, updates.size(), [&](Index first, Index last, Index) {
+    scale_row(last - first, factor, updates.data() + first);
+  });
+}
+
+/// `transform.update(updates, parameters, step, state)`, on the executor's threads where the transform takes one as a
+/// further argument.
+template <GradientTransform Transform, class Scalar, class State>
+inline void update_on(ExecutorReference executor, const Transform& transform, ParameterBuffer<Scalar>& updates,
+                      const ParameterBuffer<Scalar>& parameters, Index step, State& state) {
+  if constexpr (requires { transform.update(updates, parameters, step, state, executor); }) {
+    transform.update(updates, parameters, step, state, executor);
+  } else {
+    transform.update(updates, parameters, step, state);
+  }
+}
 
 INCONTEXT_NAMESPACE_END

@@ -17,8 +17,9 @@ class Rate : public StatelessTransform {
  public:
   explicit Rate(Kind schedule) : schedule_(std::move(schedule)) {}
   template <class Scalar>
-  void update(ParameterBuffer<Scalar>& updates, const ParameterBuffer<Scalar>&, Index step, State<Scalar>&) const {
-    updates *= static_cast<Scalar>(-schedule_(step));
+  void update(ParameterBuffer<Scalar>& updates, const ParameterBuffer<Scalar>&, Index step, State<Scalar>&,
+              ExecutorReference executor = {}) const {
+    scale(updates, static_cast<Scalar>(-schedule_(step)), executor);
   }
   [[nodiscard]] std::string describe() const { return "rate(" + schedule_.describe() + ")"; }
 

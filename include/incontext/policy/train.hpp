@@ -177,15 +177,17 @@ class Trainer {
     ParameterBuffer<Scalar>& updates = gradient_.gradient();
     require<NonFiniteError>(std::isfinite(loss), "step ", number, ": the loss is ", loss,
                             ". Lower the learning rate or clip the gradient");
-    require<NonFiniteError>(std::isfinite(global_norm(updates)), "step ", number,
+    require<NonFiniteError>(std::isfinite(global_norm(updates, executor)), "step ", number,
                             ": the gradient is not finite, though the loss is ", loss,
                             ". Lower the learning rate or clip the gradient");
     detail::hold(frozen_, updates);
-    optimiser_.update(updates, model.parameters(), number, state_);
+    update_on(executor, optimiser_, updates, model.parameters(), number, state_);
     detail::hold(frozen_, updates);
-    require<NonFiniteError>(std::isfinite(global_norm(updates)), "step ", number,
+    require<NonFiniteError>(std::isfinite(global_norm(updates, executor)), "step ", number,
                             ": the update is not finite, though the gradient is. Lower the learning rate");
-    model.parameters() += updates;
+    for_each_slice(executor, updates.size(), [&](Index first, Index last, Index) {
+      add_row(last - first, std::as_const(updates).data() + first, model.parameters().data() + first);
+    });
     return loss;
   }
 

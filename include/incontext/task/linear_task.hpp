@@ -69,7 +69,7 @@ class LinearTask {
   /// \throws ShapeError if the prior draws a vector that does not have `dimension` entries
   [[nodiscard]] Prompts sample(Key key, Index count, ExecutorReference executor = {}) const {
     require(count >= 0, "LinearTask::sample: count is ", count, ", expected at least 0");
-    Prompts prompts(count, extent_.points, settings_.dimension);
+    Prompts prompts = Prompts::unfilled(count, extent_.points, settings_.dimension);
     prompts.key = key;
     run_in_parts(executor, count, parts_of_sample, [&](Index first, Index last) {
       draw_inputs(prompts, first, last, key.fold("data"));

@@ -45,6 +45,16 @@ struct Prompts {
         labels(RowMatrix<double>::Zero(prompt_count, point_count)),
         targets(RowMatrix<double>::Zero(prompt_count, point_count)) {}
 
+  /// The same with inputs, labels and targets that are still to be written.
+  [[nodiscard]] static Prompts unfilled(Index prompt_count, Index point_count, Index input_dimension) {
+    Prompts prompts;
+    prompts.count = prompt_count, prompts.points = point_count, prompts.dimension = input_dimension;
+    prompts.inputs.resize(prompt_count * point_count, input_dimension);
+    prompts.labels.resize(prompt_count, point_count);
+    prompts.targets.resize(prompt_count, point_count);
+    return prompts;
+  }
+
   /// The input x_k of one prompt, [dimension].
   [[nodiscard]] const double* input(Index prompt, Index point) const {
     return inputs.data() + (prompt * points + point) * dimension;
