@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 using incontext::Index;
@@ -48,6 +49,22 @@ Prompts joined(const Prompts& first, const Prompts& second) {
 }
 
 }  // namespace
+
+TEST_CASE("prompts to be written have the shapes of those of zeros") {
+  const Prompts zeros(4, 3, 2);
+  const Prompts unfilled = Prompts::unfilled(4, 3, 2);
+  CHECK(unfilled.count == 4);
+  CHECK(unfilled.points == 3);
+  CHECK(unfilled.dimension == 2);
+  CHECK(unfilled.prefix == 0);
+  CHECK(unfilled.tokens.empty());
+  for (const auto& [written, expected] : {std::pair{&unfilled.inputs, &zeros.inputs},
+                                          {&unfilled.labels, &zeros.labels},
+                                          {&unfilled.targets, &zeros.targets}}) {
+    CHECK(written->rows() == expected->rows());
+    CHECK(written->cols() == expected->cols());
+  }
+}
 
 TEST_CASE("fresh prompts are zeros of their shape") {
   const Prompts prompts(3, 4, 2);

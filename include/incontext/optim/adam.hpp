@@ -61,7 +61,8 @@ class Adam {
       for (Index index = begin; index < end; index += batch_size<Scalar>) {  // slices are whole batches
         const auto gradient = Values::load_aligned(values + index);
         const auto first = keep_first * Values::load_aligned(first_moments + index) + add_first * gradient;
-        const auto second = keep_second * Values::load_aligned(second_moments + index) + add_second * gradient * gradient;
+        const auto second =
+            keep_second * Values::load_aligned(second_moments + index) + add_second * gradient * gradient;
         first.store_aligned(first_moments + index);
         second.store_aligned(second_moments + index);
         const Values update = first_correction * first / (xsimd::sqrt(second_correction * second) + epsilon);

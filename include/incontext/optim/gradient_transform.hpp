@@ -53,17 +53,15 @@ inline void for_each_slice(ExecutorReference executor, Index size, const Work& w
   constexpr Index line = 16;  // a buffer is a multiple of it
   const Index lines = size / line;
   const Index slices = size < Index{1} << 17 ? 1 : static_cast<Index>(most_slices);
-  executor.run(slices, [&](Index slice) {
-    work(lines * slice / slices * line, lines * (slice + 1) / slices * line, slice);
-  });
+  executor.run(slices,
+               [&](Index slice) { work(lines * slice / slices * line, lines * (slice + 1) / slices * line, slice); });
 }
 
 /// updates *= factor.
 template <class Scalar>
 inline void scale(ParameterBuffer<Scalar>& updates, Scalar factor, ExecutorReference executor) {
-  for_each_slice(executor, updates.size(), [&](Index first, Index last, Index) {
-    scale_row(last - first, factor, updates.data() + first);
-  });
+  for_each_slice(executor, updates.size(),
+                 [&](Index first, Index last, Index) { scale_row(last - first, factor, updates.data() + first); });
 }
 
 /// `transform.update(updates, parameters, step, state)`, on the executor's threads where the transform takes one as a
