@@ -179,12 +179,12 @@ class Transformer {
 
   /// A bound on what a forward and a backward pass with packed weights take, the gradient of the outputs included. With
   /// r rows in sequences of t tokens, n of them `named` as read, or 0 for none by name, width w, hidden units h, u of
-  /// them at once, H heads and L layers, up to the padding of extents:
+  /// them at once, a = 2 where the activation is kept and else 1, H heads and L layers, up to the padding of extents:
   ///
-  ///     what the backward reads      L r (6 w + h + H t + 4) + 2 r w
-  ///     less, where rows are named   (r - n) (4 w + h + H t + 2)
-  ///     the block whose turn it is   10 r w, or r (2 w + 2 u) if that is more
-  ///     temporary                    r (2 w + u)
+  ///     what the backward reads      L r (6 w + a h + H t + 4) + 2 r w
+  ///     less, where rows are named   (r - n) (4 w + a h + H t + 2)
+  ///     the block whose turn it is   10 r w, or r (2 w + (3 - a) u) if that is more
+  ///     temporary                    r (2 w + (2 - a) u)
   ///
   /// At low precision, and where columns do not fill whole registers, the packed operands of a layer's products are
   /// added. Layers that are not the library's may take more; a workspace then grows.
