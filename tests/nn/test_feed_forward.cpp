@@ -147,11 +147,11 @@ TEST_CASE_TEMPLATE("portions of hidden units change no bit of a feed-forward par
   // The same layer with its units in one portion: the sums over all of them, by the two affine layers themselves.
   const Index width = 35;
   const SequenceShape shape{5, 7};
-  const std::pair<Precision, Index> cases[] = {{Precision::fp32, 200},   {Precision::fp32, 300},
-                                               {Precision::bf16, 200},   {Precision::bf16, 300},
-                                               {Precision::bf16x3, 200}, {Precision::bf16x3, 300}};
-  for (const auto& [precision, its_hidden] : cases) {
-    const Index hidden = its_hidden;  // of 200 units the activation is kept, of 300 it is computed again
+  // Of 200 units the activation is kept, of 300 it is computed again.
+  const Precision precisions[] = {Precision::fp32, Precision::bf16, Precision::bf16x3};
+  for (Index number = 0; number < 6; ++number) {
+    const Precision precision = precisions[number / 2];
+    const Index hidden = number % 2 == 0 ? 200 : 300;
     CAPTURE(name_of(precision));
     CAPTURE(hidden);
     ParameterLayout layout;
