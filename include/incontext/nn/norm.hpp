@@ -211,6 +211,18 @@ class NoNorm {
     copy_matrix<Scalar>(d_output, d_input);
     return d_input;
   }
+  /// addend + d_output, in `d_input` or the workspace.
+  template <class Scalar>
+  MatrixView<Scalar> backward_onto(std::type_identity_t<MatrixView<const Scalar>> addend, WeightsOf<Scalar>,
+                                   SequenceShape shape, MatrixView<const Scalar> d_output, const Cache<Scalar>&,
+                                   Scalar*, Workspace<Scalar>& workspace, MatrixView<Scalar> d_input = {}) const {
+    if (d_input.data == nullptr) {
+      d_input = workspace.take(shape.rows(), d_output.columns);
+    }
+    copy_matrix<Scalar>(addend, d_input);  // itself, where it is the addend
+    add_matrix<Scalar>(d_output, d_input);
+    return d_input;
+  }
 };
 
 INCONTEXT_NAMESPACE_END

@@ -183,7 +183,7 @@ class Transformer {
   ///
   ///     what the backward reads      L r (6 w + a h + H t + 4) + 2 r w
   ///     less, where rows are named   (r - n) (4 w + a h + H t + 2)
-  ///     the block whose turn it is   10 r w, or r (2 w + (3 - a) u) if that is more
+  ///     the block whose turn it is   9 r w, or r (2 w + (3 - a) u) if that is more
   ///     temporary                    r (2 w + (2 - a) u)
   ///
   /// At low precision, and where columns do not fill whole registers, the packed operands of a layer's products are
@@ -243,8 +243,7 @@ class Transformer {
     const Index stream = room(all, width);
     const Index some = room(read, width);
     const Index attending =
-        5 * stream + joint +
-        (std::max)(heads, stream + (std::max)(left(all, width, 3 * width) + right(all, 3 * width), stream));
+        5 * stream + joint + (std::max)(heads, stream + left(all, width, 3 * width) + right(all, 3 * width));
     // Parts of the joint layer that do not begin with a panel are packed where they are used.
     const auto part = [&](Index columns) {
       const auto size = [&](Index rows_of_part, Index columns_of_part) {
@@ -257,7 +256,7 @@ class Transformer {
         (std::max)(heads, stream + (std::max)(2 * some + part(width) + projecting(read),
                                               stream + (std::max)(part(2 * width) + left(all, width, 2 * width) +
                                                                       right(all, 2 * width),
-                                                                  2 * stream)));
+                                                                  stream)));
     const Index ends = some + brought(all, width) +
                        (std::max)(copied(all, inputs(), width), copied(read, outputs, width)) + panels(outputs, width) +
                        panels(width, outputs) + panels(inputs(), width) + room(inputs(), width);
