@@ -310,20 +310,29 @@ TEST_CASE("every element of a product of low precision is finished once, when it
         Island<float> a(rows, 40, 1, Key{1});
         Island<float> b(40, columns, 2, Key{2});
         Island<float> c(rows, columns, 3, Key{3});
+        Island<float> factors(rows, columns, 4, Key{4});  // asked for on the way
         std::vector<float> at_finish(static_cast<std::size_t>(rows * columns));
         std::vector<int> times(at_finish.size(), 0);
-        multiply(a.view(), *Tiles(precision, b.view()), c.view(), {}, workspace,
-                 [&](MatrixView<float> tile, Index first_row, Index first_column) {
-                   for (Index row = 0; row < tile.rows; ++row) {
-                     for (Index column = 0; column < tile.columns; ++column) {
-                       const auto place = static_cast<std::size_t>((first_row + row) * columns + first_column + column);
-                       at_finish.at(place) = tile(row, column);
-                       ++times.at(place);
-                     }
-                   }
-                 });
+        const auto note_and_multiply = [&](MatrixView<float> tile, Index first_row, Index first_column) {
+          for (Index row = 0; row < tile.rows; ++row) {
+            for (Index column = 0; column < tile.columns; ++column) {
+              const auto place = static_cast<std::size_t>((first_row + row) * columns + first_column + column);
+              at_finish.at(place) = tile(row, column);
+              ++times.at(place);
+              tile(row, column) *= factors.view()(first_row + row, first_column + column);
+            }
+          }
+        };
+        Island<float> plain(rows, columns, 3, Key{3});
+        multiply(a.view(), *Tiles(precision, b.view()), plain.view(), {}, workspace);
+        multiply(a.view(), *Tiles(precision, b.view()), c.view(), {}, workspace, {note_and_multiply, factors.view()});
         CHECK(times == std::vector<int>(times.size(), 1));
-        CHECK(same_bits(at_finish, content<float>(c.view())));
+        CHECK(same_bits(at_finish, content<float>(plain.view())));
+        for (Index row = 0; row < rows; ++row) {
+          for (Index column = 0; column < columns; ++column) {
+            CHECK(c.view()(row, column) == plain.view()(row, column) * factors.view()(row, column));
+          }
+        }
       }
     }
   }

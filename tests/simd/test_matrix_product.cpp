@@ -163,7 +163,7 @@ TEST_CASE_TEMPLATE("a bias and an addend are added together, and every tile is f
         incontext::scale_row(tile.columns, Scalar(2), tile.row(within));
       }
     };
-    multiply<Scalar>(a.view(), *panels, doubled.view(), start, {}, twice);
+    multiply<Scalar>(a.view(), *panels, doubled.view(), start, {}, {twice});
     std::vector<Scalar> starts;
     for (Index row = 0; row < 29; ++row) {
       for (Index column = 0; column < 43; ++column) {
@@ -172,6 +172,41 @@ TEST_CASE_TEMPLATE("a bias and an addend are added together, and every tile is f
       }
     }
     CHECK(is_product<Scalar>(a.view(), inner, b.view(), c.view(), &starts));
+  }
+}
+
+TEST_CASE_TEMPLATE("what a product asks for ahead changes nothing", Scalar, float, double, std::complex<double>) {
+  // Inner sizes below the rows of a tile, of one block and of two; a B that leaves the first-level cache, and one that
+  // does not; with an addend that the next tile starts from, and without.
+  for (const Index inner : {0, 1, 5, 140, 400}) {
+    for (const Index columns : {5, 43, 320}) {
+      Island<Scalar> a(29, inner, 1, Key{1});
+      Island<Scalar> b(inner, columns, 2, Key{2});
+      Island<Scalar> factors(29, columns, 3, Key{3});
+      const std::vector<Scalar> before = content<Scalar>(factors.view());
+      Island<Scalar> plain(29, columns, 1, Key{4});
+      Island<Scalar> fused(29, columns, 5, Key{4});
+      const auto multiply_by_factors = [&](const MatrixView<Scalar>& tile, Index row, Index column) {
+        for (Index within = 0; within < tile.rows; ++within) {
+          for (Index index = 0; index < tile.columns; ++index) {
+            tile(within, index) *= factors.view()(row + within, column + index);
+          }
+        }
+      };
+      const Panels<Scalar> panels(b.view());
+      for (const bool has_addend : {false, true}) {
+        const auto start = [&](MatrixView<const Scalar> addend) {
+          return ProductStart<Scalar>{nullptr, has_addend ? addend : MatrixView<const Scalar>{}};
+        };
+        multiply<Scalar>(a.view(), *panels, plain.view(), start(plain.view()));
+        multiply_by_factors(plain.view(), 0, 0);
+        multiply<Scalar>(a.view(), *panels, fused.view(), start(fused.view()), {},
+                         {multiply_by_factors, factors.view()});
+        CHECK(same_bits(content<Scalar>(fused.view()), content<Scalar>(plain.view())));
+      }
+      CHECK(same_bits(content<Scalar>(factors.view()), before));
+      CHECK(fused.surroundings_untouched());
+    }
   }
 }
 

@@ -104,7 +104,7 @@ TEST_CASE_TEMPLATE("a packed operand multiplies as the kernel of its precision d
       Island<Scalar> c(rows, columns, 3, Key{6});
       Index finished = 0;
       multiply<Scalar>(a.view(), operand, c.view(), start, workspace,
-                       [&](MatrixView<Scalar> tile, Index, Index) { finished += tile.rows * tile.columns; });
+                       {[&](MatrixView<Scalar> tile, Index, Index) { finished += tile.rows * tile.columns; }});
       CHECK(same_bits(content<Scalar>(c.view()), expected));
       CHECK(c.surroundings_untouched());
       CHECK(finished == rows * columns);

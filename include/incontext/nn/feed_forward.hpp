@@ -79,7 +79,7 @@ class FeedForward {
         activate<Scalar>(is_kept, tile, after.block(row, column, tile.rows, tile.columns));
       };
       multiply<Scalar>(x, portions.expand.part_of_columns(first, units), before.block(0, first, shape.rows(), units),
-                       {weights.vector(expand_.bias()) + first, {}}, workspace, activate_tile);
+                       {weights.vector(expand_.bias()) + first, {}}, workspace, {activate_tile});
       multiply<Scalar>(MatrixView<const Scalar>(after), portions.contract.part_of_inner(first, units), output,
                        {first == 0 ? weights.vector(contract_.bias()) : nullptr, start}, workspace);
       start = output;
@@ -132,7 +132,7 @@ class FeedForward {
         }
       };
       multiply<Scalar>(dy_left, portions.contract.part_of_columns(first, units), d_before, {}, workspace,
-                       differentiate_tile);
+                       {differentiate_tile, cache.before.block(0, first, shape.rows(), units)});
       multiply<Scalar>(MatrixView<const Scalar>(d_before), portions.expand.part_of_inner(first, units), d_input,
                        {nullptr, start}, workspace);
       add_column_sums<Scalar>(d_before, vector_of(gradients, expand_.bias()) + first);

@@ -85,11 +85,11 @@ template <class Value>
   }
 }
 
-/// Asks for the cache line at `address`, to be written soon.
-inline void prefetch_to_write(const void* address) {
+/// Asks for the cache line at `address`: it is read or written soon.
+inline void prefetch(const void* address) {
 #if defined(__GNUC__)
   asm volatile("");  // GCC takes a function that only asks for lines for one without effects, and drops its calls
-  __builtin_prefetch(address, 1);
+  __builtin_prefetch(address);
 #else
   static_cast<void>(address);
 #endif

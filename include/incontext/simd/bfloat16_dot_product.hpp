@@ -23,10 +23,10 @@ INCONTEXT_NAMESPACE_BEGIN
 namespace detail {
 
 /// target = start + the sum over the terms of A B, by dot products. Rows go by eights: sixteen registers of sums are
-/// enough to hide the latency, and leave room for what is multiplied. `awaited` are the sums whose turn is next: their
-/// lines are asked for one with every pair, since many requests at once hold up what is wanted now.
+/// enough to hide the latency, and leave room for what is multiplied. The lines of `awaited` are asked for one with
+/// every pair, since many requests at once hold up what is wanted now.
 inline void dot_product_block(std::span<const BlockOperands> operands, const BlockSums& sums,
-                              const MatrixView<float>& awaited) {
+                              const MatrixView<const float>& awaited) {
   constexpr Index together = 8;
   for (Index first = 0; first < sums.rows; first += together) {
     __m512 total[together][2];
@@ -50,7 +50,7 @@ inline void dot_product_block(std::span<const BlockOperands> operands, const Blo
       for (Index done = 0; done < term.pairs; done += pairs_in_row, a += 2 * tile_pairs, b += 2 * tile_pairs) {
         const Index pairs = (std::min)(pairs_in_row, term.pairs - done);
         for (Index pair = 0; pair < pairs; ++pair) {
-          prefetch_to_write(line);
+          prefetch(line);
           line += --lines > 0 ? to_next : 0;
           std::swap(to_next, after_next);
           const auto left = (__m512bh)_mm512_loadu_si512(b + pair * 16);

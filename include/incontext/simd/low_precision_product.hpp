@@ -195,7 +195,7 @@ inline void multiply(const LeftTiles& a, const PackedTiles& b, const MatrixView<
   const Index pairs = (b.inner + 1) / 2;
   const Index panel = b.panel_pairs();
   alignas(cache_line_bytes) float buffer[block_size * block_size] = {};
-  const auto compute = [&](Index row, Index column, const BlockSums& sums, const MatrixView<float>& awaited) {
+  const auto compute = [&](Index row, Index column, const BlockSums& sums, const MatrixView<const float>& awaited) {
     const Bfloat16Pair* const tiles = b.high + column / block_size * panel;
     const Index rows = detail::place_in_left_tiles(b.inner, row, 0);
     const BlockOperands both_high{a.high + rows, tiles, pairs};
@@ -206,10 +206,11 @@ inline void multiply(const LeftTiles& a, const PackedTiles& b, const MatrixView<
     const BlockOperands terms[] = {{a.high + rows, rest, pairs}, {a.low + rows, tiles, pairs}, both_high};
     unit.compute(terms, sums, awaited);
   };
-  const auto sums_at = [&](Index row, Index column) {
-    return c.block(row, column, (std::min)(block_size, c.rows - row), (std::min)(block_size, c.columns - column));
+  const auto block_of = [&](const auto& matrix, Index row, Index column) {
+    return matrix.block(row, column, (std::min)(block_size, c.rows - row), (std::min)(block_size, c.columns - column));
   };
-  const auto block = [&](Index row, Index column, const MatrixView<float>& target, const MatrixView<float>& awaited) {
+  const auto block = [&](Index row, Index column, const MatrixView<float>& target,
+                         const MatrixView<const float>& awaited) {
     const float* const bias = start.bias == nullptr ? nullptr : start.bias + column;
     const float* const addend = start.addend.data == nullptr ? nullptr : start.addend.row(row) + column;
     const bool is_whole = target.rows == block_size && target.columns == block_size;
@@ -237,8 +238,8 @@ inline void multiply(const LeftTiles& a, const PackedTiles& b, const MatrixView<
       copy_matrix<float>(sums, target);
     }
   };
-  // Panels of B that fit the first cache together meet every block of A there. While a block is summed, the lines of
-  // the next one's sums are on their way.
+  // Panels of B that fit the first cache together meet every block of A there. While a block is summed, what its finish
+  // reads is on its way, or else the next block's sums.
   constexpr Index first_cache_pairs = Index{1} << 13;
   const Index stride =
       (std::max)(Index{1}, first_cache_pairs / (std::max)(steps * 2 * tile_pairs, Index{1})) * block_size;
@@ -247,10 +248,12 @@ inline void multiply(const LeftTiles& a, const PackedTiles& b, const MatrixView<
     for (Index row = 0; row < c.rows; row += block_size) {
       for (Index column = first; column < last; column += block_size) {
         const bool is_last = column + block_size >= last;
-        const MatrixView<float> sums = sums_at(row, column);
-        block(row, column, sums, sums_at(is_last ? row + block_size : row, is_last ? first : column + block_size));
+        const MatrixView<float> sums = block_of(c, row, column);
+        const MatrixView<const float> next =
+            block_of(c, is_last ? row + block_size : row, is_last ? first : column + block_size);
+        block(row, column, sums, finish.reads.data != nullptr ? block_of(finish.reads, row, column) : next);
         if (finish) {
-          finish(sums, row, column);
+          finish.function(sums, row, column);
         }
       }
     }

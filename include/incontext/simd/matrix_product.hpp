@@ -29,11 +29,18 @@ struct ProductStart {
 /// Scalars of a tile of C at most.
 inline constexpr Index most_tile_scalars = Index{32} * 32;
 
-/// What is done to a tile of C as soon as it is there, while it is in the first cache: called with the tile and the
-/// place of its first row and column, and for every element of C once. A tile is enough work to hide an indirect call,
-/// so a product is compiled once, whatever is fused with it.
+/// What is done to a tile of C as soon as it is there, while it is in the first cache: the function is called with the
+/// tile and the place of its first row and column, and for every element of C once. A tile is enough work to hide an
+/// indirect call, so a product is compiled once, whatever is fused with it.
 template <class Scalar>
-using TileFinish = FunctionReference<void(const MatrixView<Scalar>&, Index, Index)>;
+struct TileFinish {
+  FunctionReference<void(const MatrixView<Scalar>&, Index, Index)> function = {};
+  /// What the function reads at the tile's place besides the tile, of the shape of C, or nothing: it is asked for while
+  /// the tile is summed.
+  MatrixView<const Scalar> reads = {};
+
+  explicit operator bool() const { return static_cast<bool>(function); }
+};
 
 /// What a tile of rows needs of a product: inner indices [first_inner, last_inner) and columns [0, last_column).
 struct ProductPart {
@@ -78,13 +85,31 @@ template <class Scalar>
   return bytes <= Index{1} << 15 || bytes * panels <= Index{1} << 18;
 }
 
+/// What is read or written soon, asked for while a tile is summed: as many rows as the tile has, then `then_rows`
+/// others. Of every row it is the lines at both ends of a tile's width.
+template <class Scalar>
+struct Awaited {
+  const Scalar* first;
+  Index first_stride;
+  const Scalar* then;
+  Index then_stride;
+  Index then_rows;
+};
+
+/// Whether B is more than the first-level cache keeps from one use of a layer to the next: packed, as weights are, and
+/// large. What lies as it lay was computed a moment ago.
+template <class Scalar>
+[[nodiscard]] constexpr bool comes_from_afar(const PackedPanels<Scalar>& b) {
+  return b.stride == 0 && b.inner * b.columns * static_cast<Index>(sizeof(Scalar)) > Index{1} << 15;
+}
+
 /// C[Rows, Registers * lanes] = addend + bias + A[Rows, inner] B[inner, Registers * lanes]; addend and bias may be
 /// null. A structure for A would be passed in memory, in other pieces than it is read in: reading it would wait for all
 /// stores before it, which are those of the last tile.
 template <class Scalar, int Rows, int Registers>
 inline void product_tile(Index inner, const Scalar* a, Index a_row_stride, Index a_inner_stride, const Scalar* b,
                          Index b_stride, const Scalar* bias, const Scalar* addend, Index addend_stride, Scalar* c,
-                         Index c_stride) {
+                         Index c_stride, const Awaited<Scalar>& awaited) {
   constexpr Index lanes = batch_size<Scalar>;
   Register<Scalar> sum[Rows][Registers];
   INCONTEXT_UNROLL
@@ -102,12 +127,20 @@ inline void product_tile(Index inner, const Scalar* a, Index a_row_stride, Index
   for (int fourth = 0; fourth < fourths; ++fourth) {
     a_rows[fourth] = a + Index{4} * fourth * a_row_stride;
   }
-  // The rows of C are wanted when the sums are done; asked for meanwhile, one after the other, they are here by then.
-  const Scalar* awaited = c;
+  const Scalar* asked = awaited.first;
+  Index to_next = awaited.first_stride;
+  Index to_next_then = awaited.then_stride;
+  Index rows_left = Rows;
   for (Index k = 0; k < inner; ++k) {
-    prefetch_to_write(awaited);
-    prefetch_to_write(awaited + Registers * lanes - 1);
-    awaited += k < Rows - 1 ? c_stride : 0;
+    prefetch(asked);
+    prefetch(asked + Registers * lanes - 1);
+    asked += to_next;
+    if (--rows_left == 0) {
+      asked = awaited.then;
+      to_next = to_next_then;
+      rows_left = awaited.then_rows;
+      to_next_then = 0;
+    }
     INCONTEXT_UNROLL
     for (int fourth = 0; fourth < fourths; ++fourth) {
       forget_origin(a_rows[fourth]);
@@ -143,7 +176,7 @@ inline void product_tile(Index inner, const Scalar* a, Index a_row_stride, Index
 
 template <class Scalar>
 using TileFunction = void (*)(Index, const Scalar*, Index, Index, const Scalar*, Index, const Scalar*, const Scalar*,
-                              Index, Scalar*, Index);
+                              Index, Scalar*, Index, const Awaited<Scalar>&);
 
 /// The tile functions for 1 to `tile_rows` rows.
 template <class Scalar, int Registers>
@@ -159,11 +192,12 @@ template <class Scalar, int Registers>
 template <class Scalar>
 inline void product_tile(Index rows, Index columns, Index width, Index inner, const LeftOperand<Scalar>& a,
                          const Scalar* b, Index b_stride, const Scalar* bias, const Scalar* addend, Index addend_stride,
-                         Scalar* c, Index c_stride) {
+                         Scalar* c, Index c_stride, const Awaited<Scalar>& awaited) {
   const TileFunction<Scalar> tile =
       width == panel_columns<Scalar> ? tile_function<Scalar, panel_registers>(rows) : tile_function<Scalar, 1>(rows);
   if (columns == width) {
-    return tile(inner, a.data, a.row_stride, a.inner_stride, b, b_stride, bias, addend, addend_stride, c, c_stride);
+    return tile(inner, a.data, a.row_stride, a.inner_stride, b, b_stride, bias, addend, addend_stride, c, c_stride,
+                awaited);
   }
   alignas(cache_line_bytes) Scalar buffer[static_cast<std::size_t>(tile_rows * panel_columns<Scalar>)] = {};
   for (Index row = 0; row < rows; ++row) {
@@ -172,7 +206,7 @@ inline void product_tile(Index rows, Index columns, Index width, Index inner, co
                                      (addend == nullptr ? Scalar{} : addend[row * addend_stride + column]);
     }
   }
-  tile(inner, a.data, a.row_stride, a.inner_stride, b, b_stride, nullptr, buffer, width, buffer, width);
+  tile(inner, a.data, a.row_stride, a.inner_stride, b, b_stride, nullptr, buffer, width, buffer, width, awaited);
   for (Index row = 0; row < rows; ++row) {
     std::copy(buffer + row * width, buffer + row * width + columns, c + row * c_stride);
   }
@@ -190,6 +224,8 @@ inline void product_panel(const LeftOperand<Scalar>& a, const PackedPanels<Scala
   const Index inner = b.inner;
   const Index width = PackedPanels<Scalar>::width_of(c.columns - first_column);
   const Index columns = (std::min)(width, c.columns - first_column);
+  const Index next_panel = first_column + width < c.columns ? first_column + width : first_column;
+  const bool asks_for_next_panel = next_panel != first_column && comes_from_afar(b);
   // Tiles of nearly equal height: 81 rows are 6 x 12 + 9, or 4 x 12 + 3 x 11, and the second wastes no broadcast.
   const Index tiles = (last_row - first_row + tile_rows - 1) / tile_rows;
   const auto tile_start = [&](Index tile) { return first_row + (last_row - first_row) * tile / tiles; };
@@ -212,15 +248,31 @@ inline void product_panel(const LeftOperand<Scalar>& a, const PackedPanels<Scala
       const Scalar* const onto = is_first ? start.addend.data : c.data;
       const Index onto_stride = is_first ? start.addend.stride : c.stride;
       const Scalar* const addend = onto == nullptr ? nullptr : onto + row * onto_stride + first_column;
+      // A tile of C is wanted when the sums are done, and what its finish reads; what the next tile starts from, right
+      // after. The panel after this one is asked for once.
+      Awaited<Scalar> awaited{target, c.stride, target, c.stride, rows};
+      if (finish.reads.data != nullptr) {
+        awaited.first = finish.reads.row(row) + first_column;
+        awaited.first_stride = finish.reads.stride;
+      } else if (addend != nullptr) {
+        awaited.first = onto + (tile + 1 < tiles ? (row + rows) * onto_stride + first_column
+                                                 : first_row * onto_stride + next_panel);
+        awaited.first_stride = onto_stride;
+      }
+      if (tile == 0 && asks_for_next_panel) {
+        awaited.then_stride = b.row_stride(next_panel);
+        awaited.then = b.panel(next_panel) + from * awaited.then_stride;
+        awaited.then_rows = to - from;
+      }
       // Where the rows see the first register's columns only, the others are left as they are.
       const bool is_half = columns > batch_size<Scalar> && part.last_column <= first_column + batch_size<Scalar>;
       product_tile<Scalar>(
           rows, is_half ? batch_size<Scalar> : columns, is_half ? batch_size<Scalar> : width, to - from,
           {a.data + (row - first_row) * a.row_stride + from * a.inner_stride, a.row_stride, a.inner_stride},
           panel + from * b_stride, b_stride, is_first && start.bias != nullptr ? start.bias + first_column : nullptr,
-          addend, onto_stride, target, c.stride);
+          addend, onto_stride, target, c.stride, awaited);
       if (finish && to == last) {
-        finish(c.block(row, first_column, rows, columns), row, first_column);
+        finish.function(c.block(row, first_column, rows, columns), row, first_column);
       }
     }
   }

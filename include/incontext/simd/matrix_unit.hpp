@@ -116,9 +116,9 @@ class MatrixUnit {
 
   /// target = start + the sum over the terms of A B, term by term. A program compiled for a matrix unit that may not
   /// use it has the unit's bits all the same; one compiled for dot products has theirs, and asks meanwhile for the
-  /// lines of the sums whose turn is next, `awaited`, [at most 32, at most 32] or none.
+  /// lines of `awaited`, [at most 32, at most 32] or none: what is read as soon as the block is summed.
   void compute(std::span<const BlockOperands> operands, const BlockSums& sums,
-               [[maybe_unused]] const MatrixView<float>& awaited = {}) const {
+               [[maybe_unused]] const MatrixView<const float>& awaited = {}) const {
 #if defined(INCONTEXT_HAS_AMX)
     if (is_present()) {
       return detail::matrix_unit_block(operands, sums);
