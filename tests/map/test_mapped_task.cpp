@@ -1,6 +1,7 @@
 #include "incontext/map/mapped_task.hpp"
 
 #include "../task/same_bits.hpp"
+#include "../task/zeros.hpp"
 #include "incontext/map/compose.hpp"
 #include "incontext/map/permute_coordinates.hpp"
 #include "incontext/map/prefix_tokens.hpp"
@@ -14,17 +15,9 @@
 
 using namespace incontext;
 using incontext_tests::same_bits;
+using incontext_tests::Zeros;
 
 namespace {
-
-/// A task without an extent.
-struct Zeros {
-  [[nodiscard]] Prompts sample(Key key, Index count) const {
-    Prompts prompts(count, 4, 2);
-    prompts.key = key;
-    return prompts;
-  }
-};
 
 /// A map that chooses at random: it folds its name into the key of the prompts.
 struct FlipSomeLabels {

@@ -2,6 +2,7 @@
 
 #include "incontext/task/linear_regression.hpp"
 #include "same_bits.hpp"
+#include "zeros.hpp"
 
 #include <doctest/doctest.h>
 
@@ -9,26 +10,18 @@
 
 using namespace incontext;
 using incontext_tests::same_bits;
+using incontext_tests::Zeros;
 
 namespace {
 
-/// Prompts of zeros.
-struct Silence {
-  [[nodiscard]] Prompts sample(Key key, Index count) const {
-    Prompts prompts(count, 4, 2);
-    prompts.key = key;
-    return prompts;
-  }
-};
-
-static_assert(Task<NoisyLabels<Silence>> && !RestrictableTask<NoisyLabels<Silence>>);
+static_assert(Task<NoisyLabels<Zeros>> && !RestrictableTask<NoisyLabels<Zeros>>);
 static_assert(RestrictableTask<NoisyLabels<LinearRegression>>);
 
 }  // namespace
 
 TEST_CASE("with_noise: the noise is N(0, sigma^2), independent between points and prompts") {
   const Index count = 5000;
-  const RowMatrix<double> noise = with_noise(Silence{}, 0.5).sample(Key(1), count).labels;
+  const RowMatrix<double> noise = with_noise(Zeros{}, 0.5).sample(Key(1), count).labels;
   const auto samples = static_cast<double>(noise.size());
   // Standard errors: sigma/sqrt(n), sigma^2 sqrt(2/n), and sigma^2/sqrt(n) for the products.
   CHECK(std::abs(noise.mean()) < 5.0 * 0.5 / std::sqrt(samples));
@@ -50,7 +43,7 @@ TEST_CASE("with_noise: only the labels depend on the noise") {
 }
 
 TEST_CASE("with_noise: wrappers around each other add independent noise") {
-  const Prompts twice = with_noise(with_noise(Silence{}, 3.0), 4.0).sample(Key(3), 5000);
+  const Prompts twice = with_noise(with_noise(Zeros{}, 3.0), 4.0).sample(Key(3), 5000);
   const auto samples = static_cast<double>(twice.labels.size());
   // 9 + 16; the same noise twice would give 49.
   CHECK(std::abs(twice.labels.squaredNorm() / samples - 25.0) < 5.0 * 25.0 * std::sqrt(2.0 / samples));
@@ -66,8 +59,8 @@ TEST_CASE("with_noise: sampling is pure, prefix-stable and restrictable") {
 }
 
 TEST_CASE("with_noise: errors name the value") {
-  CHECK_THROWS_WITH_AS(static_cast<void>(with_noise(Silence{}, -1.5)), doctest::Contains("noise is -1.5"),
+  CHECK_THROWS_WITH_AS(static_cast<void>(with_noise(Zeros{}, -1.5)), doctest::Contains("noise is -1.5"),
                        ConfigurationError);
-  CHECK_THROWS_WITH_AS((NoisyLabels{Silence{}, {.noise = std::numeric_limits<double>::infinity()}}),
+  CHECK_THROWS_WITH_AS((NoisyLabels{Zeros{}, {.noise = std::numeric_limits<double>::infinity()}}),
                        doctest::Contains("noise is inf"), ConfigurationError);
 }

@@ -7,21 +7,14 @@
 #include "incontext/task/noise.hpp"
 #include "incontext/task/pool.hpp"
 #include "same_bits.hpp"
+#include "zeros.hpp"
 
 #include <doctest/doctest.h>
 
 using namespace incontext;
+using incontext_tests::Zeros;
 
 namespace {
-
-/// A task of a user's that knows nothing of executors.
-struct Zeros {
-  [[nodiscard]] Prompts sample(Key key, Index count) const {
-    Prompts prompts(count, 2, 3);
-    prompts.key = key;
-    return prompts;
-  }
-};
 
 /// Counts what it runs, on the calling thread and backwards.
 struct BackwardExecutor {

@@ -174,6 +174,16 @@ template <class Combine>
 }  // namespace detail
 #endif
 
+/// Lane r is `value_of(r)`.
+template <class Scalar, class Function>
+[[nodiscard]] inline Batch<Scalar> each_lane(const Function& value_of) {
+  Scalar values[static_cast<std::size_t>(batch_size<Scalar>)];
+  for (Index lane = 0; lane < batch_size<Scalar>; ++lane) {
+    values[lane] = value_of(lane);
+  }
+  return load<Scalar>(values);
+}
+
 /// Of as many rows as a register has lanes: lane r is `reduce_add(rows[r])`, to the bit.
 template <class Scalar>
 [[nodiscard]] inline Batch<Scalar> reduce_add_each(const Batch<Scalar>* rows) {
@@ -182,11 +192,7 @@ template <class Scalar>
     return detail::combine_lanes_of_each(rows, [](__m512 left, __m512 right) { return _mm512_add_ps(left, right); });
   }
 #endif
-  Scalar sums[static_cast<std::size_t>(batch_size<Scalar>)];
-  for (Index row = 0; row < batch_size<Scalar>; ++row) {
-    sums[row] = reduce_add<Scalar>(rows[row]);
-  }
-  return load<Scalar>(sums);
+  return each_lane<Scalar>([rows](Index row) { return reduce_add<Scalar>(rows[row]); });
 }
 
 /// Likewise: lane r is `reduce_max(rows[r])`.
@@ -197,21 +203,13 @@ template <class Scalar>
     return detail::combine_lanes_of_each(rows, [](__m512 left, __m512 right) { return _mm512_max_ps(left, right); });
   }
 #endif
-  Scalar largest[static_cast<std::size_t>(batch_size<Scalar>)];
-  for (Index row = 0; row < batch_size<Scalar>; ++row) {
-    largest[row] = reduce_max<Scalar>(rows[row]);
-  }
-  return load<Scalar>(largest);
+  return each_lane<Scalar>([rows](Index row) { return reduce_max<Scalar>(rows[row]); });
 }
 
 /// 0, 1, 2, ...
 template <class Scalar>
 [[nodiscard]] inline Batch<Scalar> lane_numbers() {
-  Scalar numbers[static_cast<std::size_t>(batch_size<Scalar>)];
-  for (Index lane = 0; lane < batch_size<Scalar>; ++lane) {
-    numbers[lane] = static_cast<Scalar>(lane);
-  }
-  return load<Scalar>(numbers);
+  return each_lane<Scalar>([](Index lane) { return static_cast<Scalar>(lane); });
 }
 
 /// Loads and stores of a whole register.

@@ -185,6 +185,19 @@ class SeenRows {
   ScalarOfRows<Scalar> seen_{};
 };
 
+namespace detail {
+
+/// The addresses of a matrix from row `first` on, by row and column. From copies of what they are computed from: a view
+/// that is referred to would be read again after every store.
+template <class Scalar>
+[[nodiscard]] inline auto places_from(const MatrixView<Scalar>& matrix, Index first) {
+  return [start = matrix.row(first), stride = matrix.stride](Index row, Index column) {
+    return start + row * stride + column;
+  };
+}
+
+}  // namespace detail
+
 /// exp(scale values) / sum(exp(scale values)) in place over the first visible(row) columns of every row, with a scale
 /// above 0; the other columns become zero. Fastest where rows fill whole registers.
 template <class Scalar, class Visible>
@@ -197,9 +210,7 @@ inline void softmax_rows(Scalar scale, const MatrixView<Scalar>& values, const V
     const Values lowest((std::numeric_limits<Scalar>::lowest)());
     for (Index first = 0; first < values.rows; first += together) {
       const SeenRows<Scalar> rows(values.rows - first, values.columns, [&](Index row) { return visible(first + row); });
-      const auto place = [start = values.row(first), stride = values.stride](Index row, Index column) {
-        return start + row * stride + column;
-      };
+      const auto place = detail::places_from(values, first);
       Values of_rows[static_cast<std::size_t>(together)];
       ScalarOfRows<Scalar> of_row;
       std::fill_n(of_rows, together, lowest);
@@ -256,12 +267,8 @@ inline void softmax_rows_backward(Scalar scale, const MatrixView<const Scalar>& 
     const Values zero(Scalar{0});
     for (Index first = 0; first < d.rows; first += together) {
       const SeenRows<Scalar> rows(d.rows - first, d.columns, [&](Index row) { return visible(first + row); });
-      const auto weight_at = [start = weights.row(first), stride = weights.stride](Index row, Index column) {
-        return start + row * stride + column;
-      };
-      const auto place = [start = d.row(first), stride = d.stride](Index row, Index column) {
-        return start + row * stride + column;
-      };
+      const auto weight_at = detail::places_from(weights, first);
+      const auto place = detail::places_from(d, first);
       Values of_rows[static_cast<std::size_t>(together)];
       ScalarOfRows<Scalar> inner;
       std::fill_n(of_rows, together, zero);
