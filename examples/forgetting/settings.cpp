@@ -24,6 +24,7 @@ Settings preset(const std::string& name) {
   if (name == "small") {
     settings.dimension = 5;
     settings.exemplars = 6;
+    settings.pool = 4;
     settings.steps = 24'000;
     settings.pure_steps = 8000;
     settings.seeds = 3;

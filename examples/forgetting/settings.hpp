@@ -19,7 +19,7 @@ struct Settings {
   // The prompts.
   Index dimension = 4;
   Index exemplars = 5;  ///< most exemplars in front of a query
-  Index pool = 4;       ///< tasks of D_disc
+  Index pool = 5;       ///< tasks of D_disc
   double noise = 1.0;
   std::vector<double> alphas = {0.5};  ///< weights of D_disc in the pretraining mixtures
   bool pure = true;                    ///< also train on D_cont only and on D_disc only
@@ -30,8 +30,8 @@ struct Settings {
   double initial_scale = 0.1;
   std::string precision = "fp32";  ///< of the matrix products
   // Pretraining.
-  Index steps = 12'000;
-  Index pure_steps = 4000;  ///< for the models of one distribution
+  Index steps = 20'000;
+  Index pure_steps = 6000;  ///< for the models of one distribution
   Index batch = 64;
   double learning_rate = 1e-3;
   Index warmup = 300;
