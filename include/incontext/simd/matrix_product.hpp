@@ -199,16 +199,17 @@ inline void product_tile(Index rows, Index columns, Index width, Index inner, co
     return tile(inner, a.data, a.row_stride, a.inner_stride, b, b_stride, bias, addend, addend_stride, c, c_stride,
                 awaited);
   }
-  alignas(cache_line_bytes) Scalar buffer[static_cast<std::size_t>(tile_rows * panel_columns<Scalar>)] = {};
+  alignas(cache_line_bytes) Scalar buffer[static_cast<std::size_t>(tile_rows * panel_columns<Scalar>)];
   for (Index row = 0; row < rows; ++row) {
-    for (Index column = 0; column < columns; ++column) {
-      buffer[row * width + column] = (bias == nullptr ? Scalar{} : bias[column]) +
-                                     (addend == nullptr ? Scalar{} : addend[row * addend_stride + column]);
-    }
+    for_each_register<Scalar>(columns, [&](const auto& lanes, Index column) {
+      const Register<Scalar> start = bias == nullptr ? Register<Scalar>(Scalar{}) : lanes.load(bias + column);
+      store<Scalar>(addend == nullptr ? start : start + lanes.load(addend + row * addend_stride + column),
+                    buffer + row * width + column);
+    });
   }
   tile(inner, a.data, a.row_stride, a.inner_stride, b, b_stride, nullptr, buffer, width, buffer, width, awaited);
   for (Index row = 0; row < rows; ++row) {
-    std::copy(buffer + row * width, buffer + row * width + columns, c + row * c_stride);
+    copy_row<Scalar>(columns, buffer + row * width, c + row * c_stride);
   }
 }
 

@@ -62,15 +62,9 @@ template <class Scalar>
 inline void pack_panel(const MatrixView<const Scalar>& b, Index first_column, Index width, Scalar* target) {
   const Index valid = (std::min)(width, b.columns - first_column);
   for (Index k = 0; k < b.rows; ++k, target += width) {
-    const Scalar* source = b.row(k) + first_column;
-    if (valid == width) {
-      for (Index lane = 0; lane < width; lane += batch_size<Scalar>) {
-        store<Scalar>(load(source + lane), target + lane);
-      }
-    } else {
-      std::copy(source, source + valid, target);
-      std::fill(target + valid, target + width, Scalar{});
-    }
+    for_each_register<Scalar>(valid, [&, source = b.row(k) + first_column](const auto& lanes, Index lane) {
+      store<Scalar>(lanes.load(source + lane), target + lane);
+    });
   }
 }
 
