@@ -1,11 +1,13 @@
 // The whole training step: sampling, forward, backward, Adam. Batch 64, interleaved tokens, the mean of real time after
-// a first step.
+// a first step. Google Benchmark reports real time in any case; asked to go by it, it would change the names.
 //   train_step/<size>/<precision>/threads:<n>, with tokens a second, parameters and memory beside it: scratch with its
 //     bound, and gradients, all in bytes.
 
 #include <incontext/incontext.hpp>
 
 #include <benchmark/benchmark.h>
+
+#include <chrono>
 
 namespace {
 
@@ -30,12 +32,13 @@ void train_step(benchmark::State& state, Size size, Precision precision, Index t
     ++step;
   };
   take_a_step();  // finds all memory that the others will use, which takes longer than a step
+  const auto start = std::chrono::steady_clock::now();
   for (auto _ : state) {
     take_a_step();
   }
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   const Index tokens = InterleavedTokens::tokens(0, size.model.points);
-  state.counters["tokens"] =
-      benchmark::Counter(static_cast<double>((step - 1) * batch * tokens), benchmark::Counter::kIsRate);
+  state.counters["tokens_per_second"] = static_cast<double>((step - 1) * batch * tokens) / elapsed.count();
   state.counters["parameters"] = static_cast<double>(model.parameters().layout().parameter_count());
   const auto& gradient = trainer.gradient();
   state.counters["workspace_bytes"] = static_cast<double>(gradient.workspace_bytes());
@@ -59,8 +62,7 @@ int main(int count, char** arguments) {
         benchmark::RegisterBenchmark(
             text("train_step/", size.name, "/", name_of(precision), "/threads:", threads).c_str(),
             [size, precision, threads](benchmark::State& state) { train_step(state, size, precision, threads); })
-            ->Unit(benchmark::kMillisecond)
-            ->UseRealTime();
+            ->Unit(benchmark::kMillisecond);
       }
     }
   }
