@@ -65,7 +65,7 @@ def arguments():
 
 
 def prepare_libraries(threads):
-    """What has to be settled before PyTorch is loaded. What the environment says already is left alone."""
+    """What has to be settled before PyTorch is loaded."""
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(threads)
     try:
@@ -73,10 +73,12 @@ def prepare_libraries(threads):
             flags = next((line for line in file if line.startswith("flags")), "").split()
     except OSError:
         flags = []
-    # OpenBLAS runs its kernels for the oldest processors on one that is newer than itself, several times slower.
+    # OpenBLAS runs its kernels for the oldest processors on one that is newer than itself, several times slower; and some
+    # machines come with variables that ask for older kernels, which would not be PyTorch's best.
+    os.environ.pop("OPENBLAS_L2_SIZE", None)
     for flag, core in (("avx512_bf16", "Cooperlake"), ("avx512bw", "SkylakeX"), ("avx2", "Haswell")):
         if flag in flags:
-            os.environ.setdefault("OPENBLAS_CORETYPE", core)
+            os.environ["OPENBLAS_CORETYPE"] = core
             break
     # PyTorch's own kernels use AVX-512 only when asked to.
     if "avx512bw" in flags:
