@@ -163,18 +163,28 @@ void over_a_row(benchmark::State& state, Index length, double streams, Kernel&& 
   report_bytes(state, streams * sizeof(float) * static_cast<double>(length));
 }
 
+// As a layer computes it, on the tiles of a product: of 32 columns.
+constexpr Index columns_of_tile = 32;
+
 void gelu(benchmark::State& state) {
   over_a_row(state, 4096, 2.0, [](Index length, const float* input, float* output) {
-    transform_row(
-        length, output, [](const auto& x) { return Gelu::value(x); }, input);
+    const Index rows = length / columns_of_tile;
+    const MatrixView<const float> x(input, rows, columns_of_tile);
+    const MatrixView<float> y(output, rows, columns_of_tile);
+    for_each_place<float>(rows, columns_of_tile, [x, y](const auto& place) INCONTEXT_ALWAYS_INLINE {
+      place.store(value_of<Gelu>(place.load(x)), y);
+    });
   });
 }
 
 void gelu_and_derivative(benchmark::State& state) {
   over_a_row(state, 4096, 2.0, [](Index length, const float* input, float* output) {
-    for_each_register<float>(length, [&](const auto& lanes, Index index) {
-      const auto [value, derivative] = Gelu::value_and_derivative(lanes.load(input + index));
-      lanes.store(value * derivative, output + index);
+    const Index rows = length / columns_of_tile;
+    const MatrixView<const float> x(input, rows, columns_of_tile);
+    const MatrixView<float> y(output, rows, columns_of_tile);
+    for_each_place<float>(rows, columns_of_tile, [x, y](const auto& place) INCONTEXT_ALWAYS_INLINE {
+      const auto [value, derivative] = value_and_derivative<Gelu>(place.load(x));
+      place.store(value * derivative, y);
     });
   });
 }

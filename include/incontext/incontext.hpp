@@ -25,6 +25,7 @@
 #include "incontext/simd/packed_panels.hpp"
 #include "incontext/simd/precision.hpp"
 #include "incontext/simd/products.hpp"
+#include "incontext/simd/registers.hpp"
 #include "incontext/simd/row_kernels.hpp"
 
 #include "incontext/task/curriculum.hpp"

@@ -114,6 +114,41 @@ TEST_CASE_TEMPLATE("value and derivative together are those apart, on scalars an
   check(Cube{});
 }
 
+TEST_CASE_TEMPLATE("of registers in step, both have the bits of each alone, whether an activation takes them or not",
+                   Scalar, float, double) {
+  static_assert(incontext::goes_in_step<Gelu> && !incontext::goes_in_step<Cube>);
+  const auto check = [](auto activation) {
+    using Activation = decltype(activation);
+    using Several = incontext::SideBySide<Scalar, 4>;
+    const std::vector<Scalar> x = grid<Scalar>();
+    constexpr Index count = 4 * incontext::batch_size<Scalar>;
+    std::vector<Scalar> in_step[3];
+    std::vector<Scalar> alone[3];
+    for (int result = 0; result < 3; ++result) {
+      in_step[result] = alone[result] = std::vector<Scalar>(static_cast<std::size_t>(count));
+    }
+    for (Index first = 0; first + count <= static_cast<Index>(x.size()); first += count) {
+      const auto several = Several::load(x.data() + first);
+      const auto both = incontext::value_and_derivative<Activation>(several);
+      Several::store(both.first, in_step[0].data());
+      Several::store(both.second, in_step[1].data());
+      Several::store(incontext::value_of<Activation>(several), in_step[2].data());
+      incontext::for_each_register<Scalar>(count, [&](const auto& lanes, Index index) {
+        const auto one = lanes.load(x.data() + first + index);
+        const auto both_of_one = incontext::value_and_derivative<Activation>(one);
+        lanes.store(both_of_one.first, alone[0].data() + index);
+        lanes.store(both_of_one.second, alone[1].data() + index);
+        lanes.store(incontext::value_of<Activation>(one), alone[2].data() + index);
+      });
+      for (int result = 0; result < 3; ++result) {
+        CHECK(in_step[result] == alone[result]);
+      }
+    }
+  };
+  check(Gelu{});
+  check(Cube{});
+}
+
 TEST_CASE("an activation without `value_and_derivative` is asked for one and the other") {
   const auto both = incontext::value_and_derivative<Cube>(2.0);
   CHECK(both.first == 8.0);

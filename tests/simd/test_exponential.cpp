@@ -54,6 +54,17 @@ TEST_CASE_TEMPLATE("the exponential is good to two units in the last place", Sca
   CHECK(worst <= 2.0L * static_cast<long double>(std::numeric_limits<Scalar>::epsilon()));
 }
 
+TEST_CASE_TEMPLATE("the exponential of registers in step has the bits of each alone", Scalar, float, double) {
+  using Several = incontext::SideBySide<Scalar, 4>;
+  std::vector<Scalar> x(static_cast<std::size_t>(4 * incontext::batch_size<Scalar>));
+  Stream(Key{7}).fill_normal(x.begin(), x.end(), 30.0);
+  x[0] = std::numeric_limits<Scalar>::infinity();
+  x[1] = -std::numeric_limits<Scalar>::infinity();
+  std::vector<Scalar> in_step(x.size());
+  Several::store(exponential(Several::load(x.data())), in_step.data());
+  CHECK(in_step == exponentials(x));
+}
+
 TEST_CASE_TEMPLATE("the exponential is zero, infinite or NaN where no number is", Scalar, float, double) {
   constexpr Scalar infinity = std::numeric_limits<Scalar>::infinity();
   constexpr Scalar nan = std::numeric_limits<Scalar>::quiet_NaN();

@@ -210,25 +210,68 @@ TEST_CASE_TEMPLATE("softmax of what is not a number is not a number, in its row 
   }
 }
 
-TEST_CASE_TEMPLATE("sum_rows has the bits of sum_row", Scalar, float, double, std::complex<double>) {
+TEST_CASE_TEMPLATE("column sums are added row by row, however many columns go together", Scalar, float, double,
+                   std::complex<double>) {
+  const Index rows = 5;
+  for (Index columns = 0; columns <= 9 * incontext::batch_size<Scalar> + 1; ++columns) {
+    CAPTURE(columns);
+    const Index stride = columns + 3;
+    const std::vector<Scalar> values = normals<Scalar>(rows * stride, Key{11});
+    std::vector<Scalar> sums = normals<Scalar>(columns + 1, Key{12});
+    std::vector<Scalar> expected = sums;
+    for (Index row = 0; row < rows; ++row) {
+      for (Index column = 0; column < columns; ++column) {
+        expected[static_cast<std::size_t>(column)] += values[static_cast<std::size_t>(row * stride + column)];
+      }
+    }
+    incontext::add_column_sums<Scalar>({values.data(), rows, columns, stride}, sums.data());
+    CHECK(sums == expected);
+  }
+}
+
+TEST_CASE_TEMPLATE("sum_rows has the bits of sum_row, of several sums and any number of rows", Scalar, float, double,
+                   std::complex<double>) {
   // Sums without products: whether those are rounded on their own is for the compiler to say, loop by loop.
-  const auto difference = [](Index row, const auto& left, const auto& right) {
-    return left - right - Scalar(static_cast<float>(row));
+  const auto accumulate = [](Index row, auto& totals, const auto& left, const auto& right) {
+    totals[0] = totals[0] + (left - right);
+    totals[1] = totals[1] + (left - Scalar(static_cast<float>(row)));
   };
   for (const Index columns : {0, 1, 16, 32, 45}) {
-    for (Index rows = 1; rows <= incontext::rows_together<Scalar>; rows += 3) {
+    for (Index rows = 1; rows <= 3 * incontext::rows_together<Scalar> + 1; rows += 3) {
       CAPTURE(columns);
       CAPTURE(rows);
       const std::vector<Scalar> left = normals<Scalar>(rows * (columns + 2), Key{7});
       const std::vector<Scalar> right = normals<Scalar>(columns, Key{8});
-      const auto sums = sum_rows<Scalar>(difference, MatrixView<const Scalar>(left.data(), rows, columns, columns + 2),
-                                         MatrixView<const Scalar>(right.data(), rows, columns, 0));
+      constexpr Scalar untouched(-1.0F);
+      std::vector<Scalar> differences(static_cast<std::size_t>(rows) + 1, untouched);
+      std::vector<Scalar> distances = differences;
+      sum_rows<Scalar, 2>({differences.data(), distances.data()}, accumulate,
+                          MatrixView<const Scalar>(left.data(), rows, columns, columns + 2),
+                          MatrixView<const Scalar>(right.data(), rows, columns, 0));
       for (Index row = 0; row < rows; ++row) {
-        const auto of_row = [row](const auto& a, const auto& b) { return a - b - Scalar(static_cast<float>(row)); };
-        CHECK(sums[static_cast<std::size_t>(row)] ==
-              sum_row(columns, of_row, left.data() + row * (columns + 2), right.data()));
+        const auto index = static_cast<std::size_t>(row);
+        const Scalar* const values = left.data() + row * (columns + 2);
+        CHECK(differences[index] ==
+              sum_row(
+                  columns, [](const auto& a, const auto& b) { return a - b; }, values, right.data()));
+        CHECK(distances[index] ==
+              sum_row(
+                  columns, [row](const auto& a) { return a - Scalar(static_cast<float>(row)); }, values));
       }
+      CHECK(differences.back() == untouched);
+      CHECK(distances.back() == untouched);
     }
+  }
+}
+
+TEST_CASE("rows of a sweep are whole groups, and as many numbers as the first-level cache has room for") {
+  for (const Index columns : {0, 1, 32, 48, 64, 81, 128, 256, 4096}) {
+    CAPTURE(columns);
+    const Index rows = incontext::rows_of_sweep<float>(columns);
+    CHECK(rows % incontext::rows_together<float> == 0);
+    CHECK(rows >= incontext::rows_together<float>);
+    CHECK(rows <= incontext::most_rows_of_sweep);
+    CHECK((rows == incontext::rows_together<float> || rows * columns <= 4096));
   }
 }
 

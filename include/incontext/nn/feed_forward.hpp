@@ -4,6 +4,7 @@
 
 #include "incontext/nn/activation.hpp"
 #include "incontext/nn/linear.hpp"
+#include "incontext/simd/registers.hpp"
 
 #include <string>
 
@@ -184,16 +185,16 @@ class FeedForward {
   /// after = activation(before); where that is kept, before becomes the derivative there.
   template <class Scalar>
   static void activate(bool is_kept, const MatrixView<Scalar>& before, const MatrixView<Scalar>& after) {
-    for (Index row = 0; row < before.rows; ++row) {
-      for_each_register<Scalar>(before.columns, [&](const auto& lanes, Index index) {
-        const auto x = lanes.load(before.row(row) + index);
-        if (is_kept) {
-          const auto [value, derivative] = value_and_derivative<Activation>(x);
-          lanes.store(value, after.row(row) + index);
-          lanes.store(derivative, before.row(row) + index);
-        } else {
-          lanes.store(Activation::value(x), after.row(row) + index);
-        }
+    // By copies of the views: what is referred to would be read again after every store.
+    if (is_kept) {
+      for_each_place<Scalar>(before.rows, before.columns, [before, after](const auto& place) INCONTEXT_ALWAYS_INLINE {
+        const auto [value, derivative] = value_and_derivative<Activation>(place.load(before));
+        place.store(value, after);
+        place.store(derivative, before);
+      });
+    } else {
+      for_each_place<Scalar>(before.rows, before.columns, [before, after](const auto& place) INCONTEXT_ALWAYS_INLINE {
+        place.store(value_of<Activation>(place.load(before)), after);
       });
     }
   }
@@ -217,13 +218,11 @@ class FeedForward {
     alignas(cache_line_bytes) Scalar memory[most_tile_scalars];
     const MatrixView<Scalar> fetched(memory, before.rows, before.columns);
     copy_matrix<Scalar>(before, fetched);
-    for (Index row = 0; row < before.rows; ++row) {
-      for_each_register<Scalar>(before.columns, [&](const auto& lanes, Index index) {
-        const auto [value, derivative] = value_and_derivative<Activation>(lanes.load(fetched.row(row) + index));
-        lanes.store(value, after.row(row) + index);
-        lanes.store(lanes.load(d.row(row) + index) * derivative, d.row(row) + index);
-      });
-    }
+    for_each_place<Scalar>(before.rows, before.columns, [fetched, after, d](const auto& place) INCONTEXT_ALWAYS_INLINE {
+      const auto [value, derivative] = value_and_derivative<Activation>(place.load(fetched));
+      place.store(value, after);
+      place.store(place.load(d) * derivative, d);
+    });
   }
 
   Linear expand_;

@@ -3,6 +3,7 @@
 /// Norm policies: layer normalisation (Ba, Kiros, Hinton 2016) and none.
 
 #include "incontext/nn/layer.hpp"
+#include "incontext/simd/registers.hpp"
 #include "incontext/simd/row_kernels.hpp"
 
 #include <cmath>
@@ -64,16 +65,20 @@ class LayerNorm {
     cache.moments = workspace.take(shape.rows(), 2);
     const MatrixView<Scalar> output = workspace.temporary().take(shape.rows(), width);
     const Scalar scale = Scalar(1) / static_cast<Scalar>(static_cast<double>(width));
-    for (Index first = 0; first < shape.rows(); first += rows_together<Scalar>) {
-      const Index rows = (std::min)(rows_together<Scalar>, shape.rows() - first);
+    const Index together = rows_of_sweep<Scalar>(width);
+    for (Index first = 0; first < shape.rows(); first += together) {
+      const Index rows = (std::min)(together, shape.rows() - first);
       const MatrixView<const Scalar> x = input.block(first, 0, rows, width);
-      ScalarOfRows<Scalar> mean = sum_rows<Scalar>([](Index, const auto& value) { return value; }, x);
+      ScalarOfSweep<Scalar> mean;
+      sum_rows<Scalar, 1>(
+          {mean.data()}, [](Index, auto& totals, const auto& value) { totals[0] += value; }, x);
       scale_row(rows, scale, mean.data());
-      const auto squared_distance = [&mean](Index row, const auto& value) {
+      const auto add_squared_distance = [&mean](Index row, auto& totals, const auto& value) {
         const auto distance = value - mean[static_cast<std::size_t>(row)];
-        return distance * distance;
+        totals[0] = fused_multiply_add(distance, distance, totals[0]);
       };
-      ScalarOfRows<Scalar> inverse = sum_rows<Scalar>(squared_distance, x);
+      ScalarOfSweep<Scalar> inverse;
+      sum_rows<Scalar, 1>({inverse.data()}, add_squared_distance, x);
       const auto inverse_deviation = [scale](const auto& sum) {
         using std::sqrt;
         return Scalar(1) / sqrt(scale * sum + static_cast<Scalar>(epsilon));
@@ -93,9 +98,7 @@ class LayerNorm {
   MatrixView<const Scalar> reapply(WeightsOf<Scalar> weights, const Cache<Scalar>& cache,
                                    Workspace<Scalar>& workspace) const {
     const MatrixView<Scalar> output = workspace.take(cache.input.rows, gain_.size);
-    for (Index first = 0; first < output.rows; first += rows_together<Scalar>) {
-      apply(weights, cache, first, (std::min)(rows_together<Scalar>, output.rows - first), output);
-    }
+    apply(weights, cache, 0, output.rows, output);
     return output;
   }
 
@@ -120,35 +123,42 @@ class LayerNorm {
     const Scalar* gain = weights.vector(gain_);
     Scalar* d_gain = vector_of(gradients, gain_);
     Scalar* d_bias = vector_of(gradients, bias_);
-    for (Index first = 0; first < shape.rows(); first += rows_together<Scalar>) {
-      const Index rows = (std::min)(rows_together<Scalar>, shape.rows() - first);
+    const Index together = rows_of_sweep<Scalar>(width);
+    for (Index first = 0; first < shape.rows(); first += together) {
+      const Index rows = (std::min)(together, shape.rows() - first);
       const MatrixView<const Scalar> dy = d_output.block(first, 0, rows, width);
       const MatrixView<const Scalar> x = cache.input.block(first, 0, rows, width);
       const MatrixView<const Scalar> moments = cache.moments.block(first, 0, rows, 2);
       const MatrixView<const Scalar> gains(gain, rows, width, 0);
       const MatrixView<const Scalar> onto = addend.data == nullptr ? addend : addend.block(first, 0, rows, width);
       const MatrixView<Scalar> dx = d_input.block(first, 0, rows, width);
-      ScalarOfRows<Scalar> mean_e =
-          sum_rows<Scalar>([](Index, const auto& d, const auto& g) { return d * g; }, dy, gains);
-      const auto with_normalised = [&moments](Index row, const auto& d, const auto& g, const auto& value) {
-        return d * g * (value - moments(row, 0));
+      const auto add_e_and_en = [&moments](Index row, auto& totals, const auto& d, const auto& g, const auto& value) {
+        totals[0] = fused_multiply_add(d, g, totals[0]);
+        totals[1] = fused_multiply_add(d * g, value - moments(row, 0), totals[1]);
       };
-      ScalarOfRows<Scalar> mean_en = sum_rows<Scalar>(with_normalised, dy, gains, x);
+      ScalarOfSweep<Scalar> mean_e;
+      ScalarOfSweep<Scalar> mean_en;
+      sum_rows<Scalar, 2>({mean_e.data(), mean_en.data()}, add_e_and_en, dy, gains, x);
       for (Index row = 0; row < rows; ++row) {
         mean_e[static_cast<std::size_t>(row)] *= scale;
         mean_en[static_cast<std::size_t>(row)] *= scale * moments(row, 1);
       }
-      for_each_register<Scalar>(width, [&](const auto& lanes, Index index) {
+      for_each_registers<Scalar, 4>(width, [&](const auto& lanes, Index index) {
         const auto g = lanes.load(gain + index);
         auto gain_total = lanes.load(d_gain + index);
         auto bias_total = lanes.load(d_bias + index);
+        using Value = decltype(gain_total);
         for (Index row = 0; row < rows; ++row) {
           const auto number = static_cast<std::size_t>(row);
-          const auto d = lanes.load(dy.row(row) + index);
-          const auto n = (lanes.load(x.row(row) + index) - moments(row, 0)) * moments(row, 1);
-          const auto d_x = (d * g - mean_e[number] - n * mean_en[number]) * moments(row, 1);
-          lanes.store(onto.data == nullptr ? d_x : d_x + lanes.load(onto.row(row) + index), dx.row(row) + index);
-          gain_total = gain_total + d * n;
+          const Value inverse(moments(row, 1));
+          const Value d = lanes.load(dy.row(row) + index);
+          const Value n = (lanes.load(x.row(row) + index) - Value(moments(row, 0))) * inverse;
+          const Value e_centred = fused_multiply_add(d, g, Value(-mean_e[number]));
+          const Value d_n = fused_multiply_add(Value(-mean_en[number]), n, e_centred);
+          const Value d_x = onto.data == nullptr ? d_n * inverse
+                                                 : fused_multiply_add(d_n, inverse, lanes.load(onto.row(row) + index));
+          lanes.store(d_x, dx.row(row) + index);
+          gain_total = fused_multiply_add(d, n, gain_total);
           bias_total = bias_total + d;
         }
         lanes.store(gain_total, d_gain + index);
@@ -166,12 +176,13 @@ class LayerNorm {
     const MatrixView<const Scalar> x = cache.input.block(first, 0, rows, gain_.size);
     const MatrixView<Scalar> y = output.block(first, 0, rows, gain_.size);
     const MatrixView<const Scalar> moments = cache.moments.block(first, 0, rows, 2);
-    for_each_register<Scalar>(gain_.size, [&](const auto& lanes, Index index) {
+    for_each_registers<Scalar, 4>(gain_.size, [&](const auto& lanes, Index index) {
       const auto gain = lanes.load(weights.vector(gain_) + index);
       const auto bias = lanes.load(weights.vector(bias_) + index);
+      using Value = std::decay_t<decltype(gain)>;
       for (Index row = 0; row < rows; ++row) {
-        const auto normalised = (lanes.load(x.row(row) + index) - moments(row, 0)) * moments(row, 1);
-        lanes.store(normalised * gain + bias, y.row(row) + index);
+        const Value distance = lanes.load(x.row(row) + index) - Value(moments(row, 0));
+        lanes.store(fused_multiply_add(distance * Value(moments(row, 1)), gain, bias), y.row(row) + index);
       }
     });
   }

@@ -24,6 +24,13 @@
 #define INCONTEXT_UNROLL
 #endif
 
+/// For functions of more registers than a call may hand over: the others would go through memory.
+#if defined(__GNUC__)
+#define INCONTEXT_ALWAYS_INLINE __attribute__((always_inline))
+#else
+#define INCONTEXT_ALWAYS_INLINE
+#endif
+
 INCONTEXT_NAMESPACE_BEGIN
 
 /// Whether kernels use vectors for this scalar; the others (complex numbers in tests) take plain loops.

@@ -1,8 +1,9 @@
 #pragma once
 /// \file
-/// The exponential function, of scalars, of complex numbers and of vectors.
+/// The exponential function, of scalars, of complex numbers, of vectors and of several in step.
 
 #include "incontext/simd/batch.hpp"
+#include "incontext/simd/registers.hpp"
 
 #include <cmath>
 #include <complex>
@@ -19,15 +20,21 @@ namespace detail {
 /// product fused with the sum that it goes into: the same bits as in narrower vectors, but for results below the
 /// smallest normal number, which those round to zero where we do not, and between 88.38 and the largest, 88.72, which
 /// those take for infinite.
-[[nodiscard]] inline Batch<float> exponential_by_scaling(const Batch<float>& x) {
-  const Batch<float> k = _mm512_roundscale_ps(x * Batch<float>(1.44269504F), _MM_FROUND_TO_NEAREST_INT);
-  const Batch<float> r =
-      _mm512_fnmadd_ps(k, Batch<float>(-2.12194440e-4F), _mm512_fnmadd_ps(k, Batch<float>(0.693359375F), x));
-  Batch<float> sum(0x1.6EF19Ep-10F);
+template <class Value>
+[[nodiscard]] INCONTEXT_ALWAYS_INLINE inline Value exponential_by_scaling(const Value& x) {
+  const Value k = in_step(
+      [](const Batch<float>& quotient) -> Batch<float> {
+        return _mm512_roundscale_ps(quotient, _MM_FROUND_TO_NEAREST_INT);
+      },
+      x* Value(1.44269504F));
+  const Value r = fused_multiply_add(k, Value(2.12194440e-4F), fused_multiply_add(k, Value(-0.693359375F), x));
+  Value sum(0x1.6EF19Ep-10F);
   for (const float coefficient : {0x1.131B16p-7F, 0x1.5552AEp-5F, 0x1.55534Ap-3F, 0.5F}) {
-    sum = fused_multiply_add(sum, r, Batch<float>(coefficient));
+    sum = fused_multiply_add(sum, r, Value(coefficient));
   }
-  return _mm512_scalef_ps(fused_multiply_add(sum, r * r, r) + Batch<float>(1.0F), k);
+  return in_step([](const Batch<float>& fraction,
+                    const Batch<float>& exponent) -> Batch<float> { return _mm512_scalef_ps(fraction, exponent); },
+                 fused_multiply_add(sum, r * r, r) + Value(1.0F), k);
 }
 
 #endif
@@ -36,21 +43,27 @@ namespace detail {
 
 /// exp(value), within two units in the last place; zero or infinite where no float or double holds it, NaN of NaN.
 template <class Value>
-[[nodiscard]] inline Value exponential(const Value& value) {
-  if constexpr (xsimd::is_batch<Value>::value) {
+[[nodiscard]] INCONTEXT_ALWAYS_INLINE inline Value exponential(const Value& value) {
+  if constexpr (is_registers<Value> || xsimd::is_batch<Value>::value) {
+    using Scalar = typename Value::value_type;
     // Beyond these bounds exp is zero or infinite in float and double, and an exponent would not fit an integer.
-    const Value bounded = xsimd::max(Value(-1000), xsimd::min(Value(1000), value));
+    const auto bounded = [](const auto& each) {
+      using Each = std::decay_t<decltype(each)>;
+      return xsimd::max(Each(Scalar(-1000)), xsimd::min(Each(Scalar(1000)), each));
+    };
 #if defined(__AVX512F__)
-    if constexpr (std::is_same_v<Value, Batch<float>>) {
-      return detail::exponential_by_scaling(bounded);
+    if constexpr (std::is_same_v<Scalar, float>) {
+      return detail::exponential_by_scaling(in_step(bounded, value));
     }
 #endif
-    // Nor does that of a NaN, which the bounds let through; xsimd may convert a double's one number at a time.
-    if constexpr (std::is_same_v<Value, Batch<double>>) {
+    if constexpr (is_registers<Value>) {
+      return in_step([](const auto& each) { return exponential(each); }, value);
+    } else if constexpr (std::is_same_v<Scalar, double>) {
+      // Nor does that of a NaN, which the bounds let through; xsimd may convert a double's one number at a time.
       const auto is_nan = xsimd::isnan(value);
-      return xsimd::select(is_nan, value, xsimd::exp(xsimd::select(is_nan, Value(0), bounded)));
+      return xsimd::select(is_nan, value, xsimd::exp(xsimd::select(is_nan, Value(0), bounded(value))));
     } else {
-      return xsimd::exp(bounded);
+      return xsimd::exp(bounded(value));
     }
   } else {
     using std::exp;

@@ -68,7 +68,11 @@ inline constexpr int tile_rows = 12;
 #else
 inline constexpr int tile_rows = 6;
 #endif
+/// Of a tile that is one register wide: the more rows share a register of B, the less it is bound by loads, of which
+/// every multiply-add takes one for its number of A.
+inline constexpr int tile_rows_narrow = tile_rows + tile_rows / 3;
 static_assert(tile_rows * panel_columns<float> <= most_tile_scalars);
+static_assert(tile_rows_narrow <= panel_registers * tile_rows);
 /// The inner dimension is cut here, so that the panel in use stays in the first-level cache or near it: 48 KiB with
 /// AVX-512.
 inline constexpr Index inner_block = 384;
@@ -178,13 +182,13 @@ template <class Scalar>
 using TileFunction = void (*)(Index, const Scalar*, Index, Index, const Scalar*, Index, const Scalar*, const Scalar*,
                               Index, Scalar*, Index, const Awaited<Scalar>&);
 
-/// The tile functions for 1 to `tile_rows` rows.
+/// The tile functions for 1 row to `tile_rows`, or `tile_rows_narrow`.
 template <class Scalar, int Registers>
 [[nodiscard]] inline TileFunction<Scalar> tile_function(Index rows) {
   static constexpr auto table = []<int... Rows>(std::integer_sequence<int, Rows...>) {
     return std::array<TileFunction<Scalar>, sizeof...(Rows)>{&product_tile<Scalar, Rows + 1, Registers>...};
   }
-  (std::make_integer_sequence<int, tile_rows>{});
+  (std::make_integer_sequence < int, Registers == 1 ? tile_rows_narrow : tile_rows > {});
   return table[static_cast<std::size_t>(rows - 1)];
 }
 
@@ -228,18 +232,19 @@ inline void product_panel(const LeftOperand<Scalar>& a, const PackedPanels<Scala
   const Index next_panel = first_column + width < c.columns ? first_column + width : first_column;
   const bool asks_for_next_panel = next_panel != first_column && comes_from_afar(b);
   // Tiles of nearly equal height: 81 rows are 6 x 12 + 9, or 4 x 12 + 3 x 11, and the second wastes no broadcast.
-  const Index tiles = (last_row - first_row + tile_rows - 1) / tile_rows;
-  const auto tile_start = [&](Index tile) { return first_row + (last_row - first_row) * tile / tiles; };
+  const Index most_rows = width == panel_columns<Scalar> ? tile_rows : tile_rows_narrow;
+  const Index tiles = (last_row - first_row + most_rows - 1) / most_rows;
+  const Index lower = (last_row - first_row) / tiles;
+  const Index higher_tiles = (last_row - first_row) % tiles;  // these come first, with a row more
   for (Index block = 0; block == 0 || block < inner; block += inner_block) {
-    for (Index tile = 0; tile < tiles; ++tile) {
-      const Index row = tile_start(tile);
-      const Index rows = tile_start(tile + 1) - row;
+    Index rows = 0;
+    for (Index tile = 0, row = first_row; tile < tiles; ++tile, row += rows) {
+      rows = tile < higher_tiles ? lower + 1 : lower;
       const ProductPart part = part_of ? part_of(row, row + rows) : ProductPart{0, inner, c.columns};
       const Index first = part.first_inner;
       const Index last = (std::max)(first, part.last_inner);
-      const Index first_block = first / inner_block * inner_block;
-      const bool is_first = block == first_block;
-      if (first_column >= part.last_column || block < first_block || (block >= last && !is_first)) {
+      const bool is_first = first >= block;
+      if (first_column >= part.last_column || first >= block + inner_block || (block >= last && !is_first)) {
         continue;
       }
       const Index from = (std::max)(first, block);

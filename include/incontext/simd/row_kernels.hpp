@@ -6,6 +6,7 @@
 #include "incontext/core/matrix.hpp"
 #include "incontext/simd/batch.hpp"
 #include "incontext/simd/exponential.hpp"
+#include "incontext/simd/registers.hpp"
 
 #include <algorithm>
 #include <array>
@@ -66,36 +67,15 @@ inline void add_bias(const Scalar* bias, const MatrixView<Scalar>& matrix) {
 }
 
 /// Adds the column sums of a matrix to a row vector: the backward of `add_bias`. The sums of several registers of
-/// columns stay in registers while the rows run by.
+/// columns stay in registers while the rows run by, and do not wait for each other.
 template <class Scalar>
 inline void add_column_sums(const MatrixView<const Scalar>& matrix, Scalar* sums) {
-  constexpr Index lanes = batch_size<Scalar>;
-  constexpr int together = 8;
-  Index column = 0;
-  for (; column + together * lanes <= matrix.columns; column += together * lanes) {
-    Register<Scalar> totals[together];
-    INCONTEXT_UNROLL
-    for (int place = 0; place < together; ++place) {
-      totals[place] = load(static_cast<const Scalar*>(sums) + column + place * lanes);
-    }
+  for_each_registers<Scalar, 8>(matrix.columns, [&](const auto& lanes, Index column) {
+    auto total = lanes.load(sums + column);
     for (Index row = 0; row < matrix.rows; ++row) {
-      const Scalar* const values = matrix.row(row) + column;
-      INCONTEXT_UNROLL
-      for (int place = 0; place < together; ++place) {
-        totals[place] += load(values + place * lanes);
-      }
+      total = total + lanes.load(matrix.row(row) + column);
     }
-    INCONTEXT_UNROLL
-    for (int place = 0; place < together; ++place) {
-      store<Scalar>(totals[place], sums + column + place * lanes);
-    }
-  }
-  for_each_register<Scalar>(matrix.columns - column, [&](const auto& part, Index index) {
-    auto total = part.load(sums + column + index);
-    for (Index row = 0; row < matrix.rows; ++row) {
-      total += part.load(matrix.row(row) + column + index);
-    }
-    part.store(total, sums + column + index);
+    lanes.store(total, sums + column);
   });
 }
 
@@ -108,34 +88,68 @@ inline constexpr Index rows_together = batch_size<Scalar>;
 template <class Scalar>
 using ScalarOfRows = std::array<Scalar, static_cast<std::size_t>(rows_together<Scalar>)>;
 
-/// The sum over the columns of `operation(row, value...)`, of the rows of `first`, at most `rows_together`, and of the
-/// others, which have its shape: `sum_row` of every row, to the bit.
-template <class Scalar, class Operation, class... Matrices>
-[[nodiscard]] inline ScalarOfRows<Scalar> sum_rows(Operation&& operation, const MatrixView<const Scalar>& first,
-                                                   const Matrices&... others) {
-  ScalarOfRows<Scalar> sums{};
+/// Sums over the columns of every row of `first`, of any number of rows, and of the others, which have its shape:
+/// sums[n][row] is the n-th of the totals to which `accumulate(row, totals, value...)` adds, in the order of `sum_row`.
+/// The lanes of a group of rows are summed while the next group runs.
+template <class Scalar, std::size_t Sums, class Accumulate, class... Matrices>
+inline void sum_rows(const std::array<Scalar*, Sums>& sums, const Accumulate& accumulate,
+                     const MatrixView<const Scalar>& first, const Matrices&... others) {
+  for (Scalar* const of_rows : sums) {
+    std::fill_n(of_rows, first.rows, Scalar{});
+  }
   Index column = 0;
   if constexpr (is_vectorised<Scalar>) {
     constexpr Index lanes = batch_size<Scalar>;
     const Index whole = first.columns / lanes * lanes;
-    Batch<Scalar> totals[static_cast<std::size_t>(rows_together<Scalar>)];
-    std::fill_n(totals, rows_together<Scalar>, Batch<Scalar>(Scalar{0}));
-    for (Index row = 0; row < first.rows; ++row) {
-      Batch<Scalar> total(Scalar{0});
-      for (column = 0; column < whole; column += lanes) {
-        total += operation(row, load(first.row(row) + column), load(others.row(row) + column)...);
+    for (Index start = 0; start < first.rows; start += rows_together<Scalar>) {
+      const Index rows = (std::min)(rows_together<Scalar>, first.rows - start);
+      Batch<Scalar> of_rows[Sums][static_cast<std::size_t>(rows_together<Scalar>)];
+      for (Index row = 0; row < rows_together<Scalar>; ++row) {
+        std::array<Batch<Scalar>, Sums> totals;
+        totals.fill(Batch<Scalar>(Scalar{}));
+        for (column = 0; column < whole && row < rows; column += lanes) {
+          accumulate(start + row, totals, load(first.row(start + row) + column),
+                     load(others.row(start + row) + column)...);
+        }
+        for (std::size_t sum = 0; sum < Sums; ++sum) {
+          of_rows[sum][row] = totals[sum];
+        }
       }
-      totals[row] = total;
+      for (std::size_t sum = 0; sum < Sums; ++sum) {
+        const Batch<Scalar> reduced = reduce_add_each<Scalar>(of_rows[sum]);
+        for_each_register<Scalar>(rows, [&](const auto& part, Index) { part.store(reduced, sums[sum] + start); });
+      }
     }
-    store<Scalar>(reduce_add_each<Scalar>(totals), sums.data());
     column = whole;
   }
   for (; column < first.columns; ++column) {
     for (Index row = 0; row < first.rows; ++row) {
-      sums[static_cast<std::size_t>(row)] += operation(row, first(row, column), others(row, column)...);
+      std::array<Scalar, Sums> totals;
+      for (std::size_t sum = 0; sum < Sums; ++sum) {
+        totals[sum] = sums[sum][row];
+      }
+      accumulate(row, totals, first(row, column), others(row, column)...);
+      for (std::size_t sum = 0; sum < Sums; ++sum) {
+        sums[sum][row] = totals[sum];
+      }
     }
   }
-  return sums;
+}
+
+/// A kernel that goes over its rows several times takes at most so many at once.
+inline constexpr Index most_rows_of_sweep = 128;
+
+/// A number for each of them.
+template <class Scalar>
+using ScalarOfSweep = std::array<Scalar, static_cast<std::size_t>(most_rows_of_sweep)>;
+
+/// Rows that such a kernel takes at once: several groups of `rows_together` as long as all of them stay in the
+/// first-level cache from one time to the next.
+template <class Scalar>
+[[nodiscard]] constexpr Index rows_of_sweep(Index columns) {
+  constexpr Index scalars = (Index{1} << 14) / static_cast<Index>(sizeof(Scalar));
+  const Index groups = scalars / ((std::max)(Index{1}, columns) * rows_together<Scalar>);
+  return (std::clamp)(groups * rows_together<Scalar>, rows_together<Scalar>, most_rows_of_sweep);
 }
 
 /// Rows that go together, of which each is seen up to a column of its own. They go as far as the one that is seen
