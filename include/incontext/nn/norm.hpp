@@ -6,8 +6,10 @@
 #include "incontext/simd/registers.hpp"
 #include "incontext/simd/row_kernels.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
+#include <type_traits>
 
 INCONTEXT_NAMESPACE_BEGIN
 

@@ -9,6 +9,7 @@
 #include "incontext/core/matrix.hpp"
 #include "incontext/simd/batch.hpp"
 
+#include <cstddef>
 #include <type_traits>
 
 INCONTEXT_NAMESPACE_BEGIN
