@@ -27,7 +27,7 @@ template <class Operation, class Value, class... Others>
 [[nodiscard]] INCONTEXT_ALWAYS_INLINE inline Value in_step(const Operation& operation, const Value& first,
                                                            const Others&... others) {
   if constexpr (is_registers<Value>) {
-    Value results;
+    Value results{};
     INCONTEXT_UNROLL
     for (int place = 0; place < Value::count; ++place) {
       results.parts[place] = operation(first.parts[place], others.parts[place]...);
@@ -52,17 +52,6 @@ struct Registers {
       parts[place] = Register<Scalar>(value);
     }
   }
-  // Copied one by one: as a block, they would be one in memory.
-  INCONTEXT_ALWAYS_INLINE Registers(const Registers& other) { *this = other; }
-  INCONTEXT_ALWAYS_INLINE Registers& operator=(const Registers& other) {
-    INCONTEXT_UNROLL
-    for (int place = 0; place < Count; ++place) {
-      parts[place] = other.parts[place];
-    }
-    return *this;
-  }
-  ~Registers() = default;
-
   INCONTEXT_ALWAYS_INLINE friend Registers operator+(const Registers& left, const Registers& right) {
     return in_step([](const auto& one, const auto& other) { return one + other; }, left, right);
   }
@@ -89,7 +78,7 @@ struct Registers {
 template <class Scalar, int Count>
 struct SideBySide {
   [[nodiscard]] INCONTEXT_ALWAYS_INLINE static Registers<Scalar, Count> load(const Scalar* source) {
-    Registers<Scalar, Count> values;
+    Registers<Scalar, Count> values{};
     INCONTEXT_UNROLL
     for (int place = 0; place < Count; ++place) {
       values.parts[place] = incontext::load(source + place * batch_size<Scalar>);
@@ -146,7 +135,7 @@ struct RegistersPlace {
 
   [[nodiscard]] INCONTEXT_ALWAYS_INLINE Registers<Scalar, Rows * Columns> load(
       const MatrixView<const Scalar>& matrix) const {
-    Registers<Scalar, Rows * Columns> values;
+    Registers<Scalar, Rows * Columns> values{};
     INCONTEXT_UNROLL
     for (int place = 0; place < Rows * Columns; ++place) {
       values.parts[place] = incontext::load(address(matrix, place));

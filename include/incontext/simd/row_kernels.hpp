@@ -105,7 +105,7 @@ inline void sum_rows(const std::array<Scalar*, Sums>& sums, const Accumulate& ac
       const Index rows = (std::min)(rows_together<Scalar>, first.rows - start);
       Batch<Scalar> of_rows[Sums][static_cast<std::size_t>(rows_together<Scalar>)];
       for (Index row = 0; row < rows_together<Scalar>; ++row) {
-        std::array<Batch<Scalar>, Sums> totals;
+        std::array<Batch<Scalar>, Sums> totals{};
         totals.fill(Batch<Scalar>(Scalar{}));
         for (column = 0; column < whole && row < rows; column += lanes) {
           accumulate(start + row, totals, load(first.row(start + row) + column),
@@ -124,7 +124,7 @@ inline void sum_rows(const std::array<Scalar*, Sums>& sums, const Accumulate& ac
   }
   for (; column < first.columns; ++column) {
     for (Index row = 0; row < first.rows; ++row) {
-      std::array<Scalar, Sums> totals;
+      std::array<Scalar, Sums> totals{};
       for (std::size_t sum = 0; sum < Sums; ++sum) {
         totals[sum] = sums[sum][row];
       }
