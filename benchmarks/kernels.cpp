@@ -163,29 +163,27 @@ void over_a_row(benchmark::State& state, Index length, double streams, Kernel&& 
   report_bytes(state, streams * sizeof(float) * static_cast<double>(length));
 }
 
-// As a layer computes it, on the tiles of a product: of 32 columns.
-constexpr Index columns_of_tile = 32;
-
-void gelu(benchmark::State& state) {
-  over_a_row(state, 4096, 2.0, [](Index length, const float* input, float* output) {
-    const Index rows = length / columns_of_tile;
-    const MatrixView<const float> x(input, rows, columns_of_tile);
-    const MatrixView<float> y(output, rows, columns_of_tile);
-    for_each_place<float>(rows, columns_of_tile, [x, y](const auto& place) INCONTEXT_ALWAYS_INLINE {
-      place.store(value_of<Gelu>(place.load(x)), y);
+// `output_of(x)` of every number, as a layer computes it: on the tiles of a product, of 32 columns.
+template <class Function>
+void over_a_tile(benchmark::State& state, const Function& output_of) {
+  over_a_row(state, 4096, 2.0, [&](Index length, const float* input, float* output) {
+    constexpr Index columns = 32;
+    const MatrixView<const float> x(input, length / columns, columns);
+    const MatrixView<float> y(output, x.rows, columns);
+    for_each_place<float>(x.rows, columns, [x, y, &output_of](const auto& place) INCONTEXT_ALWAYS_INLINE {
+      place.store(output_of(place.load(x)), y);
     });
   });
 }
 
+void gelu(benchmark::State& state) {
+  over_a_tile(state, [](const auto& x) INCONTEXT_ALWAYS_INLINE { return value_of<Gelu>(x); });
+}
+
 void gelu_and_derivative(benchmark::State& state) {
-  over_a_row(state, 4096, 2.0, [](Index length, const float* input, float* output) {
-    const Index rows = length / columns_of_tile;
-    const MatrixView<const float> x(input, rows, columns_of_tile);
-    const MatrixView<float> y(output, rows, columns_of_tile);
-    for_each_place<float>(rows, columns_of_tile, [x, y](const auto& place) INCONTEXT_ALWAYS_INLINE {
-      const auto [value, derivative] = value_and_derivative<Gelu>(place.load(x));
-      place.store(value * derivative, y);
-    });
+  over_a_tile(state, [](const auto& x) INCONTEXT_ALWAYS_INLINE {
+    const auto [value, derivative] = value_and_derivative<Gelu>(x);
+    return value * derivative;
   });
 }
 

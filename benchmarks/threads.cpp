@@ -28,12 +28,8 @@ class PackedWeights {
  public:
   PackedWeights(Index inner, Index columns, Key key)
       : memory_(static_cast<std::size_t>(PackedPanels<float>::size(inner, columns))) {
-    std::vector<double> normals(static_cast<std::size_t>(inner * columns));
-    Stream(key).fill_normal(normals.begin(), normals.end());
-    std::vector<float> weights(normals.size());
-    std::transform(normals.begin(), normals.end(), weights.begin(), [inner](double normal) {
-      return static_cast<float>(normal / std::sqrt(static_cast<double>(inner)));
-    });
+    std::vector<float> weights(static_cast<std::size_t>(inner * columns));
+    Stream(key).fill_normal(weights.begin(), weights.end(), 1.0 / std::sqrt(static_cast<double>(inner)));
     panels_ = pack(MatrixView<const float>(weights.data(), inner, columns), memory_.data());
   }
   [[nodiscard]] const PackedPanels<float>& panels() const { return panels_; }

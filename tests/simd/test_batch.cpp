@@ -1,6 +1,7 @@
 #include "incontext/simd/batch.hpp"
 
 #include "incontext/core/key.hpp"
+#include "simd/normals.hpp"
 
 #include <doctest/doctest.h>
 
@@ -17,18 +18,11 @@ using incontext::constant;
 using incontext::Index;
 using incontext::Key;
 using incontext::padded;
-using incontext::Stream;
 using incontext::sum_row;
 using incontext::transform_row;
+using incontext_tests::normals;
 
 namespace {
-
-template <class Scalar>
-std::vector<Scalar> normals(Index count, Key key) {
-  std::vector<Scalar> values(static_cast<std::size_t>(count));
-  Stream(key).fill_normal(values.begin(), values.end());
-  return values;
-}
 
 template <class Scalar>
 bool same_bits(Scalar left, Scalar right) {

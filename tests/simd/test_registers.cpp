@@ -1,6 +1,7 @@
 #include "incontext/simd/registers.hpp"
 
 #include "incontext/core/key.hpp"
+#include "simd/normals.hpp"
 
 #include <doctest/doctest.h>
 
@@ -16,16 +17,9 @@ using incontext::Key;
 using incontext::MatrixView;
 using incontext::Registers;
 using incontext::SideBySide;
-using incontext::Stream;
+using incontext_tests::normals;
 
 namespace {
-
-template <class Scalar>
-std::vector<Scalar> normals(Index count, Key key) {
-  std::vector<Scalar> values(static_cast<std::size_t>(count));
-  Stream(key).fill_normal(values.begin(), values.end());
-  return values;
-}
 
 // Of plain numbers and of registers alike.
 template <class Value>

@@ -1,6 +1,7 @@
 #include "incontext/simd/row_kernels.hpp"
 
 #include "incontext/core/key.hpp"
+#include "simd/normals.hpp"
 
 #include <doctest/doctest.h>
 
@@ -20,15 +21,9 @@ using incontext::Stream;
 using incontext::sum_row;
 using incontext::sum_rows;
 using incontext::transform_row;
+using incontext_tests::normals;
 
 namespace {
-
-template <class Scalar>
-std::vector<Scalar> normals(Index count, Key key, double scale = 1.0) {
-  std::vector<Scalar> values(static_cast<std::size_t>(count));
-  Stream(key).fill_normal(values.begin(), values.end(), scale);
-  return values;
-}
 
 // Softmax of one row.
 template <class Scalar>

@@ -68,11 +68,12 @@ inline constexpr int tile_rows = 12;
 #else
 inline constexpr int tile_rows = 6;
 #endif
-/// Of a tile that is one register wide: the more rows share a register of B, the less it is bound by loads, of which
-/// every multiply-add takes one for its number of A.
-inline constexpr int tile_rows_narrow = tile_rows + tile_rows / 3;
+/// Rows of a tile that is so many registers wide. Where it is one, the more rows share a register of B, the less it is
+/// bound by loads, of which every multiply-add takes one for its number of A.
+template <int Registers>
+inline constexpr int tile_rows_of_width = Registers == 1 ? tile_rows + tile_rows / 3 : tile_rows;
 static_assert(tile_rows * panel_columns<float> <= most_tile_scalars);
-static_assert(tile_rows_narrow <= panel_registers * tile_rows);
+static_assert(tile_rows_of_width<1> <= panel_registers * tile_rows);
 /// The inner dimension is cut here, so that the panel in use stays in the first-level cache or near it: 48 KiB with
 /// AVX-512.
 inline constexpr Index inner_block = 384;
@@ -182,13 +183,13 @@ template <class Scalar>
 using TileFunction = void (*)(Index, const Scalar*, Index, Index, const Scalar*, Index, const Scalar*, const Scalar*,
                               Index, Scalar*, Index, const Awaited<Scalar>&);
 
-/// The tile functions for 1 row to `tile_rows`, or `tile_rows_narrow`.
+/// The tile functions for 1 row to `tile_rows_of_width`.
 template <class Scalar, int Registers>
 [[nodiscard]] inline TileFunction<Scalar> tile_function(Index rows) {
   static constexpr auto table = []<int... Rows>(std::integer_sequence<int, Rows...>) {
     return std::array<TileFunction<Scalar>, sizeof...(Rows)>{&product_tile<Scalar, Rows + 1, Registers>...};
   }
-  (std::make_integer_sequence < int, Registers == 1 ? tile_rows_narrow : tile_rows > {});
+  (std::make_integer_sequence<int, tile_rows_of_width<Registers>>{});
   return table[static_cast<std::size_t>(rows - 1)];
 }
 
@@ -232,7 +233,7 @@ inline void product_panel(const LeftOperand<Scalar>& a, const PackedPanels<Scala
   const Index next_panel = first_column + width < c.columns ? first_column + width : first_column;
   const bool asks_for_next_panel = next_panel != first_column && comes_from_afar(b);
   // Tiles of nearly equal height: 81 rows are 6 x 12 + 9, or 4 x 12 + 3 x 11, and the second wastes no broadcast.
-  const Index most_rows = width == panel_columns<Scalar> ? tile_rows : tile_rows_narrow;
+  const Index most_rows = width == panel_columns<Scalar> ? tile_rows_of_width<panel_registers> : tile_rows_of_width<1>;
   const Index tiles = (last_row - first_row + most_rows - 1) / most_rows;
   const Index lower = (last_row - first_row) / tiles;
   const Index higher_tiles = (last_row - first_row) % tiles;  // these come first, with a row more

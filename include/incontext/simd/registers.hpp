@@ -52,6 +52,25 @@ struct Registers {
       parts[place] = Register<Scalar>(value);
     }
   }
+
+  /// Every part from the address that `address_of(place)` says, and there.
+  template <class AddressOf>
+  [[nodiscard]] INCONTEXT_ALWAYS_INLINE static Registers load(const AddressOf& address_of) {
+    Registers values{};
+    INCONTEXT_UNROLL
+    for (int place = 0; place < Count; ++place) {
+      values.parts[place] = incontext::load<Scalar>(address_of(place));
+    }
+    return values;
+  }
+  template <class AddressOf>
+  INCONTEXT_ALWAYS_INLINE void store(const AddressOf& address_of) const {
+    INCONTEXT_UNROLL
+    for (int place = 0; place < Count; ++place) {
+      incontext::store<Scalar>(parts[place], address_of(place));
+    }
+  }
+
   INCONTEXT_ALWAYS_INLINE friend Registers operator+(const Registers& left, const Registers& right) {
     return in_step([](const auto& one, const auto& other) { return one + other; }, left, right);
   }
@@ -78,18 +97,10 @@ struct Registers {
 template <class Scalar, int Count>
 struct SideBySide {
   [[nodiscard]] INCONTEXT_ALWAYS_INLINE static Registers<Scalar, Count> load(const Scalar* source) {
-    Registers<Scalar, Count> values{};
-    INCONTEXT_UNROLL
-    for (int place = 0; place < Count; ++place) {
-      values.parts[place] = incontext::load(source + place * batch_size<Scalar>);
-    }
-    return values;
+    return Registers<Scalar, Count>::load([source](int place) { return source + place * batch_size<Scalar>; });
   }
   INCONTEXT_ALWAYS_INLINE static void store(const Registers<Scalar, Count>& values, Scalar* target) {
-    INCONTEXT_UNROLL
-    for (int place = 0; place < Count; ++place) {
-      incontext::store<Scalar>(values.parts[place], target + place * batch_size<Scalar>);
-    }
+    values.store([target](int place) { return target + place * batch_size<Scalar>; });
   }
 };
 
@@ -112,48 +123,43 @@ INCONTEXT_ALWAYS_INLINE inline void for_each_registers(Index count, const Body& 
 
 namespace detail {
 
-/// Of matrices of one shape, a register of one row or a part of it.
+/// Of matrices of one shape, what `lanes` load from one row: registers side by side, one, or the part of one.
 template <class Scalar, class Lanes>
-struct RegisterPlace {
+struct PlaceInRow {
   Lanes lanes;
   Index row;
   Index column;
 
-  [[nodiscard]] Register<Scalar> load(const MatrixView<const Scalar>& matrix) const {
+  [[nodiscard]] INCONTEXT_ALWAYS_INLINE auto load(const MatrixView<const Scalar>& matrix) const {
     return lanes.load(matrix.row(row) + column);
   }
-  void store(const Register<Scalar>& values, const MatrixView<Scalar>& matrix) const {
+  template <class Values>
+  INCONTEXT_ALWAYS_INLINE void store(const Values& values, const MatrixView<Scalar>& matrix) const {
     lanes.store(values, matrix.row(row) + column);
   }
 };
 
 /// Of matrices of one shape, registers of some rows, side by side in each.
 template <class Scalar, int Rows, int Columns>
-struct RegistersPlace {
+struct PlaceInRows {
   Index row;
   Index column;
 
   [[nodiscard]] INCONTEXT_ALWAYS_INLINE Registers<Scalar, Rows * Columns> load(
       const MatrixView<const Scalar>& matrix) const {
-    Registers<Scalar, Rows * Columns> values{};
-    INCONTEXT_UNROLL
-    for (int place = 0; place < Rows * Columns; ++place) {
-      values.parts[place] = incontext::load(address(matrix, place));
-    }
-    return values;
+    return Registers<Scalar, Rows * Columns>::load(addresses(matrix));
   }
   INCONTEXT_ALWAYS_INLINE void store(const Registers<Scalar, Rows * Columns>& values,
                                      const MatrixView<Scalar>& matrix) const {
-    INCONTEXT_UNROLL
-    for (int place = 0; place < Rows * Columns; ++place) {
-      incontext::store<Scalar>(values.parts[place], address(matrix, place));
-    }
+    values.store(addresses(matrix));
   }
 
  private:
   template <class Element>
-  [[nodiscard]] INCONTEXT_ALWAYS_INLINE Element* address(const MatrixView<Element>& matrix, int place) const {
-    return matrix.row(row + place / Columns) + column + place % Columns * batch_size<Scalar>;
+  [[nodiscard]] INCONTEXT_ALWAYS_INLINE auto addresses(const MatrixView<Element>& matrix) const {
+    return [start = matrix.row(row) + column, stride = matrix.stride](int place) {
+      return start + place / Columns * stride + place % Columns * batch_size<Scalar>;
+    };
   }
 };
 
@@ -170,15 +176,15 @@ INCONTEXT_ALWAYS_INLINE inline void for_each_place(Index rows, Index columns, co
   for (; column + width <= columns; column += width) {
     Index row = 0;
     for (; row + together <= rows; row += together) {
-      body(detail::RegistersPlace<Scalar, together, side_by_side>{row, column});
+      body(detail::PlaceInRows<Scalar, together, side_by_side>{row, column});
     }
     for (; row < rows; ++row) {
-      body(detail::RegistersPlace<Scalar, 1, side_by_side>{row, column});
+      body(detail::PlaceInRow<Scalar, SideBySide<Scalar, side_by_side>>{{}, row, column});
     }
   }
   for (Index row = 0; row < rows; ++row) {
     for_each_register<Scalar>(columns - column, [&](const auto& lanes, Index index) {
-      body(detail::RegisterPlace<Scalar, std::decay_t<decltype(lanes)>>{lanes, row, column + index});
+      body(detail::PlaceInRow<Scalar, std::decay_t<decltype(lanes)>>{lanes, row, column + index});
     });
   }
 }

@@ -94,9 +94,6 @@ using ScalarOfRows = std::array<Scalar, static_cast<std::size_t>(rows_together<S
 template <class Scalar, std::size_t Sums, class Accumulate, class... Matrices>
 inline void sum_rows(const std::array<Scalar*, Sums>& sums, const Accumulate& accumulate,
                      const MatrixView<const Scalar>& first, const Matrices&... others) {
-  for (Scalar* const of_rows : sums) {
-    std::fill_n(of_rows, first.rows, Scalar{});
-  }
   Index column = 0;
   if constexpr (is_vectorised<Scalar>) {
     constexpr Index lanes = batch_size<Scalar>;
@@ -121,6 +118,10 @@ inline void sum_rows(const std::array<Scalar*, Sums>& sums, const Accumulate& ac
       }
     }
     column = whole;
+  } else {
+    for (Scalar* const of_rows : sums) {
+      std::fill_n(of_rows, first.rows, Scalar{});
+    }
   }
   for (; column < first.columns; ++column) {
     for (Index row = 0; row < first.rows; ++row) {
