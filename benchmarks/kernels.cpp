@@ -1,7 +1,7 @@
 // Every kernel of a training step, one thread, at the sizes of train_step.cpp:
 //   product/<ours|eigen>/<precision>/<rows>x<inner>x<columns>, gradient_product/... for A'B, and the rows between them.
 // Beside the time: floating-point operations or bytes a second, and their share of what the processor can do, measured
-// just before: fused multiply-adds on registers, and reading from the first-level cache.
+// just after: fused multiply-adds on registers, or reading a buffer of as many bytes, from whichever cache it is in.
 
 #include <incontext/core/key.hpp>
 #include <incontext/nn/activation.hpp>
@@ -10,50 +10,23 @@
 #include <incontext/optim/adam.hpp>
 #include <incontext/simd/packed_operand.hpp>
 
-#include "multiply_adds.hpp"
+#include "roofs.hpp"
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 
 namespace {
 
 using namespace incontext;
+using benchmarks::report_bytes;
+using benchmarks::report_operations;
 
 AlignedVector<float> normals(Index count, Index number) {
   AlignedVector<float> values(static_cast<std::size_t>(count));
   Stream(Key(0).fold(number)).fill_normal(values.begin(), values.end());
   return values;
-}
-
-// Fused multiply-adds a second, best of several tries.
-double measured_peak() {
-  constexpr Index repeats = 20'000;
-  double best = 0.0;
-  for (int attempt = 0; attempt < 50; ++attempt) {
-    float factor = 0.5F;
-    benchmark::DoNotOptimize(factor);
-    const auto start = std::chrono::steady_clock::now();
-    float sum = benchmarks::multiply_adds(repeats, factor, 1.0F, std::make_index_sequence<benchmarks::accumulators>{});
-    benchmark::DoNotOptimize(sum);
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    best = (std::max)(best, benchmarks::operations_of(repeats) / seconds.count());
-  }
-  return best;
-}
-
-void report(benchmark::State& state, double operations) {
-  static const double peak = measured_peak();
-  const double done = operations * static_cast<double>(state.iterations());
-  state.counters["flops"] = benchmark::Counter(done, benchmark::Counter::kIsRate);
-  state.counters["share_of_fma_peak"] = benchmark::Counter(done / peak, benchmark::Counter::kIsRate);
-}
-
-void report_bytes(benchmark::State& state, double bytes) {
-  state.counters["bytes"] =
-      benchmark::Counter(bytes * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
 
 struct Shape {
@@ -74,7 +47,7 @@ void product(benchmark::State& state, Shape shape, Precision precision) {
     benchmark::DoNotOptimize(result.data());
     benchmark::ClobberMemory();
   }
-  report(state, 2.0 * static_cast<double>(shape.rows * shape.inner * shape.columns));
+  report_operations(state, 2.0 * static_cast<double>(shape.rows * shape.inner * shape.columns));
 }
 
 void gradient_product(benchmark::State& state, Shape shape, Precision precision) {
@@ -89,7 +62,7 @@ void gradient_product(benchmark::State& state, Shape shape, Precision precision)
     benchmark::DoNotOptimize(result.data());
     benchmark::ClobberMemory();
   }
-  report(state, 2.0 * static_cast<double>(shape.rows * shape.inner * shape.columns));
+  report_operations(state, 2.0 * static_cast<double>(shape.rows * shape.inner * shape.columns));
 }
 
 void eigen_product(benchmark::State& state, Shape shape) {
@@ -105,7 +78,7 @@ void eigen_product(benchmark::State& state, Shape shape) {
     benchmark::DoNotOptimize(result.data());
     benchmark::ClobberMemory();
   }
-  report(state, 2.0 * static_cast<double>(shape.rows * shape.inner * shape.columns));
+  report_operations(state, 2.0 * static_cast<double>(shape.rows * shape.inner * shape.columns));
 }
 
 // Attention alone, all heads of two sequences, forward and backward, with its two affine layers.
@@ -127,8 +100,8 @@ void attention(benchmark::State& state, Index width, Index heads, Precision prec
     benchmark::ClobberMemory();
   }
   const auto tokens = static_cast<double>(shape.tokens);
-  report(state, static_cast<double>(shape.sequences * width) *
-                    (24.0 * tokens * static_cast<double>(width) + 6.0 * tokens * (tokens + 1.0)));
+  report_operations(state, static_cast<double>(shape.sequences * width) *
+                               (24.0 * tokens * static_cast<double>(width) + 6.0 * tokens * (tokens + 1.0)));
 }
 
 void layer_norm(benchmark::State& state) {
@@ -236,7 +209,9 @@ void adam_update(benchmark::State& state) {
     benchmark::DoNotOptimize(updates.data());
     benchmark::ClobberMemory();
   }
-  report_bytes(state, 6.0 * sizeof(float) * static_cast<double>(state.range(0)));
+  // Updates and both moments are read and written.
+  const double footprint = 3.0 * sizeof(float) * static_cast<double>(state.range(0));
+  report_bytes(state, 2.0 * footprint, footprint);
 }
 
 // Rounding a matrix to bfloat16, in the tiles of the matrix unit.

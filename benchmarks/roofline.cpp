@@ -12,6 +12,7 @@
 #include <incontext/simd/matrix_unit.hpp>
 
 #include "multiply_adds.hpp"
+#include "reading.hpp"
 
 #include <benchmark/benchmark.h>
 
@@ -35,7 +36,6 @@ using namespace incontext;
 // The matrix unit is programmed in assembly: the compilers' intrinsics for it differ in what they keep of it, and the
 // compilers in what they call it.
 using Values = Batch<float>;
-constexpr Index lanes = batch_size<float>;
 
 /// Reports `work` of every iteration of this thread; the rates of the threads are added.
 void report(benchmark::State& state, const char* name, double work) {
@@ -178,33 +178,16 @@ class Buffer {
   float* data_ = nullptr;
 };
 
-/// The sum of `count` floats, a multiple of 8 batches, read in order.
-float sum_of(const float* values, Index count) {
-  std::array<Values, 8> sums;
-  sums.fill(Values(0.0F));
-  for (Index index = 0; index < count; index += 8 * lanes) {
-    [&]<std::size_t... part>(std::index_sequence<part...>) {
-      ((sums[part] += Values::load_aligned(values + index + static_cast<Index>(part) * lanes)), ...);
-    }
-    (std::make_index_sequence<8>{});
-  }
-  Values total(0.0F);
-  for (const Values& sum : sums) {
-    total += sum;
-  }
-  return reduce_add<float>(total);
-}
-
 void read_buffer(benchmark::State& state, std::size_t bytes) {
   const Buffer buffer(bytes);
-  const auto block = static_cast<std::size_t>(8 * lanes);
+  const auto block = static_cast<std::size_t>(benchmarks::reading_block);
   const auto count = static_cast<Index>((std::max)(bytes / sizeof(float) / block, std::size_t{1}) * block);
   const auto repeats = (std::max)(Index{1}, (Index{1} << 16) / count);  // so that the clock is asked rarely
   for (auto _ : state) {
     for (Index repeat = 0; repeat < repeats; ++repeat) {
       const float* values = buffer.data();
       benchmark::DoNotOptimize(values);
-      float sum = sum_of(values, count);
+      float sum = benchmarks::sum_of(values, count);
       benchmark::DoNotOptimize(sum);
     }
   }

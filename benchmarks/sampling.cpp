@@ -2,6 +2,7 @@
 //   sampling/<numbers>           numbers a second
 //   sampling/<task>/<dimension>  a batch of 64 prompts of 41 points
 //   encode/interleaved/<dimension>
+// and of these the bytes of what is drawn or encoded, with their share of what can be read of a buffer as large;
 //   predictor/<name>/<dimension>[/<tasks in the pool>]  prompts of 41 points, with prompts a second beside it
 
 #include <incontext/nn/encoding.hpp>
@@ -11,6 +12,8 @@
 #include <incontext/task/noise.hpp>
 #include <incontext/task/pool.hpp>
 
+#include "roofs.hpp"
+
 #include <benchmark/benchmark.h>
 
 #include <vector>
@@ -18,6 +21,8 @@
 namespace {
 
 using namespace incontext;
+using benchmarks::report_bytes;
+using benchmarks::report_rate;
 
 constexpr Index batch = 64;
 constexpr Index points = 41;
@@ -27,9 +32,9 @@ LinearRegression regression(Index dimension) {
   return LinearRegression{{.dimension = dimension, .points = points, .noise = 0.5}};
 }
 
-void count(benchmark::State& state, const char* what, Index each) {
-  state.counters[what] =
-      benchmark::Counter(static_cast<double>(each * state.iterations()), benchmark::Counter::kIsRate);
+/// Bytes of the numbers of a batch.
+double bytes_of(const Prompts& prompts) {
+  return static_cast<double>(prompts.inputs.size() + prompts.targets.size() + prompts.labels.size()) * sizeof(double);
 }
 
 /// `fill(stream, values)` on 4096 numbers at a time.
@@ -42,7 +47,8 @@ void numbers(benchmark::State& state, Fill fill) {
     benchmark::DoNotOptimize(values.data());
     benchmark::ClobberMemory();
   }
-  count(state, "numbers", static_cast<Index>(values.size()));
+  report_rate(state, "numbers", static_cast<double>(values.size()));
+  report_bytes(state, static_cast<double>(values.size()) * sizeof(double));
 }
 
 void normals(benchmark::State& state) {
@@ -74,7 +80,8 @@ void sample(benchmark::State& state, Make make) {
   for (auto _ : state) {
     benchmark::DoNotOptimize(task.sample(root.fold(step++), batch).labels.data());
   }
-  count(state, "prompts", batch);
+  report_rate(state, "prompts", batch);
+  report_bytes(state, bytes_of(task.sample(root, batch)));
 }
 
 void linear_regression(benchmark::State& state) { sample(state, regression); }
@@ -103,7 +110,8 @@ void encode(benchmark::State& state) {
     InterleavedTokens::encode(prompts, 0, batch, input);
     benchmark::DoNotOptimize(input.features.data());
   }
-  count(state, "prompts", batch);
+  report_rate(state, "prompts", batch);
+  report_bytes(state, bytes_of(prompts) + static_cast<double>(input.features.size()) * sizeof(float));
 }
 BENCHMARK(encode)->Name("encode/interleaved")->Apply(dimensions);
 
@@ -120,7 +128,7 @@ void predict(benchmark::State& state, Make make) {
       benchmark::DoNotOptimize(predictor.predict(prompts.slice(group * batch, batch)).data());
     }
   }
-  count(state, "prompts", groups * batch);
+  report_rate(state, "prompts", groups * batch);
 }
 
 void ridge(benchmark::State& state) {
