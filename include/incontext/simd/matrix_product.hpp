@@ -70,8 +70,8 @@ inline constexpr int tile_rows = 6;
 #endif
 /// Rows of a tile that is so many registers wide. Where it is one, the more rows share a register of B, the less it is
 /// bound by loads, of which every multiply-add takes one for its number of A.
-template <int Registers>
-inline constexpr int tile_rows_of_width = Registers == 1 ? tile_rows + tile_rows / 3 : tile_rows;
+template <int Columns>
+inline constexpr int tile_rows_of_width = Columns == 1 ? tile_rows + tile_rows / 3 : tile_rows;
 static_assert(tile_rows * panel_columns<float> <= most_tile_scalars);
 static_assert(tile_rows_of_width<1> <= panel_registers * tile_rows);
 /// The inner dimension is cut here, so that the panel in use stays in the first-level cache or near it: 48 KiB with
@@ -108,17 +108,17 @@ template <class Scalar>
   return b.stride == 0 && b.inner * b.columns * static_cast<Index>(sizeof(Scalar)) > Index{1} << 15;
 }
 
-/// C[Rows, Registers * lanes] = addend + bias + A[Rows, inner] B[inner, Registers * lanes]; addend and bias may be
+/// C[Rows, Columns registers] = addend + bias + A[Rows, inner] B[inner, Columns registers]; addend and bias may be
 /// null. A structure for A would be passed in memory, in other pieces than it is read in: reading it would wait for all
 /// stores before it, which are those of the last tile.
-template <class Scalar, int Rows, int Registers>
+template <class Scalar, int Rows, int Columns>
 inline void product_tile(Index inner, const Scalar* a, Index a_row_stride, Index a_inner_stride, const Scalar* b,
                          Index b_stride, const Scalar* bias, const Scalar* addend, Index addend_stride, Scalar* c,
                          Index c_stride, const Awaited<Scalar>& awaited) {
   constexpr Index lanes = batch_size<Scalar>;
-  Register<Scalar> sum[Rows][Registers];
+  Register<Scalar> sum[Rows][Columns];
   INCONTEXT_UNROLL
-  for (int column = 0; column < Registers; ++column) {
+  for (int column = 0; column < Columns; ++column) {
     const Register<Scalar> start = bias == nullptr ? Register<Scalar>(Scalar{}) : load(bias + column * lanes);
     INCONTEXT_UNROLL
     for (int row = 0; row < Rows; ++row) {
@@ -138,7 +138,7 @@ inline void product_tile(Index inner, const Scalar* a, Index a_row_stride, Index
   Index rows_left = Rows;
   for (Index k = 0; k < inner; ++k) {
     prefetch(asked);
-    prefetch(asked + Registers * lanes - 1);
+    prefetch(asked + Columns * lanes - 1);
     asked += to_next;
     if (--rows_left == 0) {
       asked = awaited.then;
@@ -150,16 +150,16 @@ inline void product_tile(Index inner, const Scalar* a, Index a_row_stride, Index
     for (int fourth = 0; fourth < fourths; ++fourth) {
       forget_origin(a_rows[fourth]);
     }
-    Register<Scalar> b_row[Registers];
+    Register<Scalar> b_row[Columns];
     INCONTEXT_UNROLL
-    for (int column = 0; column < Registers; ++column) {
+    for (int column = 0; column < Columns; ++column) {
       b_row[column] = load(b + column * lanes);
     }
     INCONTEXT_UNROLL
     for (int row = 0; row < Rows; ++row) {
       const Register<Scalar> a_value(a_rows[row / 4][row % 4 * a_row_stride]);
       INCONTEXT_UNROLL
-      for (int column = 0; column < Registers; ++column) {
+      for (int column = 0; column < Columns; ++column) {
         sum[row][column] = fused_multiply_add(a_value, b_row[column], sum[row][column]);
       }
     }
@@ -173,7 +173,7 @@ inline void product_tile(Index inner, const Scalar* a, Index a_row_stride, Index
   INCONTEXT_UNROLL
   for (int row = 0; row < Rows; ++row) {
     INCONTEXT_UNROLL
-    for (int column = 0; column < Registers; ++column) {
+    for (int column = 0; column < Columns; ++column) {
       store<Scalar>(sum[row][column], c + row * c_stride + column * lanes);
     }
   }
@@ -184,12 +184,12 @@ using TileFunction = void (*)(Index, const Scalar*, Index, Index, const Scalar*,
                               Index, Scalar*, Index, const Awaited<Scalar>&);
 
 /// The tile functions for 1 row to `tile_rows_of_width`.
-template <class Scalar, int Registers>
+template <class Scalar, int Columns>
 [[nodiscard]] inline TileFunction<Scalar> tile_function(Index rows) {
   static constexpr auto table = []<int... Rows>(std::integer_sequence<int, Rows...>) {
-    return std::array<TileFunction<Scalar>, sizeof...(Rows)>{&product_tile<Scalar, Rows + 1, Registers>...};
+    return std::array<TileFunction<Scalar>, sizeof...(Rows)>{&product_tile<Scalar, Rows + 1, Columns>...};
   }
-  (std::make_integer_sequence<int, tile_rows_of_width<Registers>>{});
+  (std::make_integer_sequence<int, tile_rows_of_width<Columns>>{});
   return table[static_cast<std::size_t>(rows - 1)];
 }
 
