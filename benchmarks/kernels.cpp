@@ -39,12 +39,11 @@ Eigen::Map<eigen_kernels::Matrix> matrix(Values& values, Index rows, Index colum
 }
 Eigen::Map<eigen_kernels::Row> row(Values& values) { return {values.data(), static_cast<Index>(values.size())}; }
 
-// ---- Timing
-// ----------------------------------------------------------------------------------------------------------
+// ---- Timing ---------------------------------------------------------------------------------------------------------
 
 // What is timed is a structure with its operands, and with
 //   ours(), eigen()  the kernel, twice; the second where there is one
-//   output           what it computes; reset() makes that, and what else it reads again, as at first
+//   output           what it computes
 //   report(state)    the work of a call
 
 template <class Function>
@@ -56,18 +55,21 @@ void time_calls(benchmark::State& state, const Values& output, const Function& f
   }
 }
 
-template <class Kernel>
-void time_ours(benchmark::State& state, Kernel kernel) {
+template <class Make>
+void time_ours(benchmark::State& state, const Make& make) {
+  auto kernel = make();
   time_calls(state, kernel.output, [&] { kernel.ours(); });
   kernel.report(state);
 }
 
-template <class Kernel>
-void time_eigen(benchmark::State& state, Kernel kernel) {
-  kernel.reset();
-  kernel.ours();
-  const Values expected = kernel.output;
-  kernel.reset();
+template <class Make>
+void time_eigen(benchmark::State& state, const Make& make) {
+  const Values expected = [&] {
+    auto kernel = make();
+    kernel.ours();
+    return Values(kernel.output);
+  }();
+  auto kernel = make();
   kernel.eigen();
   const auto count = static_cast<Index>(expected.size());
   const Eigen::Map<const Eigen::VectorXf> ours(expected.data(), count);
@@ -83,18 +85,16 @@ void time_eigen(benchmark::State& state, Kernel kernel) {
 
 template <class Make>
 void add(const std::string& name, const Make& make) {
-  benchmark::RegisterBenchmark(name.c_str(), [make](benchmark::State& state) { time_ours(state, make()); });
+  benchmark::RegisterBenchmark(name.c_str(), [make](benchmark::State& state) { time_ours(state, make); });
 }
 
 template <class Make>
 void add_with_eigen(const std::string& name, const Make& make) {
   add(name, make);
-  benchmark::RegisterBenchmark(("eigen/" + name).c_str(),
-                               [make](benchmark::State& state) { time_eigen(state, make()); });
+  benchmark::RegisterBenchmark(("eigen/" + name).c_str(), [make](benchmark::State& state) { time_eigen(state, make); });
 }
 
-// ---- Kernels
-// ---------------------------------------------------------------------------------------------------------
+// ---- Kernels --------------------------------------------------------------------------------------------------------
 
 struct Shape {
   Index rows, inner, columns;
@@ -113,7 +113,6 @@ struct Product {
   Values output = normals(shape.rows * shape.columns, 3);
   Workspace<float> workspace{};
 
-  void reset() {}
   void ours() {
     multiply<float>({left.data(), shape.rows, shape.inner}, packed, {output.data(), shape.rows, shape.columns}, {},
                     workspace);
@@ -133,7 +132,6 @@ struct GradientProduct {
   Values output = normals(shape.inner * shape.columns, 2);
   Workspace<float> workspace{};
 
-  void reset() { output = normals(shape.inner * shape.columns, 2); }
   void ours() {
     add_transposed_product<float>(precision, {left.data(), shape.rows, shape.inner},
                                   {right.data(), shape.rows, shape.columns},
@@ -177,7 +175,6 @@ struct AttentionLayer {
             {gradients.data() + weight.offset, weight.shape[0], weight.shape[1]},
             {gradients.data() + bias.offset, bias.size}};
   }
-  void reset() {}
   void ours() {
     workspace.reset();
     const MatrixView<const float> result =
@@ -214,7 +211,6 @@ struct LayerNormLayer {
   [[nodiscard]] Eigen::Map<eigen_kernels::Row> vector(Values& values, std::size_t number) const {
     return {values.data() + layout.entries()[number].offset, width};
   }
-  void reset() {}
   void ours() {
     workspace.reset();
     const MatrixView<const float> result = layer.forward(
@@ -240,7 +236,6 @@ struct OverATile {
   Values input = normals(rows * columns, 0);
   Values output = input;
 
-  void reset() {}
   template <class Function>
   void apply(const Function& output_of) {
     const MatrixView<const float> x(input.data(), rows, columns);
@@ -288,7 +283,6 @@ struct SoftmaxOfAHead : OfAHead {
   Values scores = normals(tokens * columns, 0);
   Values output = scores;
 
-  void reset() {}
   void ours() {
     std::copy(scores.begin(), scores.end(), output.begin());
     softmax_rows(0.125F, MatrixView<float>(output.data(), tokens, columns), visible);
@@ -305,7 +299,6 @@ struct SoftmaxBackwardOfAHead : OfAHead {
   Values d_weights = normals(tokens * columns, 1);
   Values output = d_weights;
 
-  void reset() {}
   void ours() {
     std::copy(d_weights.begin(), d_weights.end(), output.begin());
     softmax_rows_backward(0.125F, MatrixView<const float>(weights.data(), tokens, columns),
@@ -323,7 +316,7 @@ struct AdamUpdate {
   std::shared_ptr<const ParameterLayout> layout = one_tensor(count);
   Adam optimiser = adam();
   ParameterBuffer<float> parameters{layout};
-  ParameterBuffer<float> updates{layout};
+  ParameterBuffer<float> updates = random(layout);
   Adam::State<float> moments = optimiser.init<float>(layout);
   Index step = 0;
   Values& output = updates.values();
@@ -333,10 +326,10 @@ struct AdamUpdate {
     layout->declare("all", {size});
     return layout;
   }
-  void reset() {
-    output = normals(updates.size(), 0);
-    moments = optimiser.init<float>(layout);
-    step = 0;
+  static ParameterBuffer<float> random(const std::shared_ptr<const ParameterLayout>& layout) {
+    ParameterBuffer<float> buffer(layout);
+    buffer.values() = normals(buffer.size(), 0);
+    return buffer;
   }
   void ours() { optimiser.update(updates, parameters, step++, moments); }
   void eigen() {
