@@ -28,9 +28,13 @@ using benchmarks::report_bytes;
 using benchmarks::report_operations;
 using Values = AlignedVector<float>;
 
+void fill_normal(Values& values, Index number, double scale = 1.0) {
+  Stream(Key(0).fold(number)).fill_normal(values.begin(), values.end(), scale);
+}
+
 Values normals(Index count, Index number, double scale = 1.0) {
   Values values(static_cast<std::size_t>(count));
-  Stream(Key(0).fold(number)).fill_normal(values.begin(), values.end(), scale);
+  fill_normal(values, number, scale);
   return values;
 }
 
@@ -328,7 +332,7 @@ struct AdamUpdate {
   }
   static ParameterBuffer<float> random(const std::shared_ptr<const ParameterLayout>& layout) {
     ParameterBuffer<float> buffer(layout);
-    buffer.values() = normals(buffer.size(), 0);
+    fill_normal(buffer.values(), 0);
     return buffer;
   }
   void ours() { optimiser.update(updates, parameters, step++, moments); }
